@@ -1,0 +1,333 @@
+//! What a policy file means: document → check → [`Policy`], or every problem at once.
+//!
+//! [`check`](check::check) is the only way from text to a [`Policy`]; everything downstream may
+//! therefore rely on what the fields promise. Nothing here reads files or the clock.
+
+use crate::ids::{Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt};
+use jiff::SignedDuration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub mod problem;
+
+/// The meaning of one policy file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Its name, in URLs and telemetry.
+    pub name: PolicyName,
+    /// The team that answers for it.
+    pub owner: Option<Arc<str>>,
+    /// Fingerprint of [`Self::source`].
+    pub revision: Revision,
+    /// The file's text, kept so that a running rollout goes on under the revision it started with.
+    pub source: Arc<str>,
+    /// The prompt whose labels are steered.
+    pub prompt: PromptName,
+    /// Where that prompt lives.
+    pub registry: RegistryName,
+    /// The labels of both arms; they differ.
+    pub labels: ArmLabels,
+    /// How users are split.
+    pub assignment: AssignmentRules,
+    /// The ladder: at least one step, exposures strictly rising, 100% last.
+    pub steps: Vec<Step>,
+    /// How long the promoted version is watched before the rollout ends.
+    pub watch: SignedDuration,
+    /// When and how verdicts are drawn, and what follows from them.
+    pub analysis: AnalysisRules,
+    /// What is measured: at least one guardrail, names distinct.
+    pub metrics: Vec<Metric>,
+    /// Conditions before the start or in a step.
+    pub gates: Gates,
+    /// Who is told.
+    pub notify: Vec<Notify>,
+}
+
+/// The label that each arm is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArmLabels {
+    /// Points at the stable version.
+    pub control: Label,
+    /// Points at the candidate while a rollout runs, else at the stable version.
+    pub treatment: Label,
+}
+
+/// How users are split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignmentRules {
+    /// The hash scheme.
+    pub scheme: Scheme,
+    /// Seed of the split; `None` draws it from the policy's name and the candidate version.
+    pub salt: Option<Salt>,
+    /// Share that stays in control until promotion, even at 100%.
+    pub holdback: Exposure,
+    /// Users with a fixed arm; served, never counted.
+    pub force: Forced,
+}
+
+/// A way to place a user on the hash line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Keyed SipHash-2-4 (`serin`).
+    Serin,
+}
+
+/// Users with a fixed arm; no user is in both sets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forced {
+    /// Always served the candidate while a rollout runs.
+    pub treatment: BTreeSet<Arc<str>>,
+    /// Always served the stable version.
+    pub control: BTreeSet<Arc<str>>,
+}
+
+/// Rung of the ladder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Share of users in treatment.
+    pub exposure: Exposure,
+    /// Least time in the step.
+    pub bake: SignedDuration,
+    /// Least treated observations of each guardrail in the step.
+    pub samples: u64,
+    /// Whether the step is left only after an approval.
+    pub approval: bool,
+}
+
+/// When and how verdicts are drawn, and what follows from them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnalysisRules {
+    /// Chance of a false rollback over the whole rollout.
+    pub alpha: Alpha,
+    /// Time between two verdicts: a whole number of seconds, at least one.
+    pub every: SignedDuration,
+    /// What follows when a guardrail gets no observations.
+    pub no_data: Patience<OnNoData>,
+    /// What follows from [`Verdict::Fail`](crate::analysis::Verdict::Fail).
+    pub on_fail: OnFail,
+    /// What follows when a step stays undecided.
+    pub inconclusive: Patience<OnInconclusive>,
+}
+
+/// A probability strictly between 0 and 1.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Alpha(f64);
+
+impl Alpha {
+    /// Refuses values outside the open interval from 0 to 1, and NaN.
+    pub fn new(value: f64) -> Option<Self> {
+        (value > 0.0 && value < 1.0).then_some(Self(value))
+    }
+
+    /// The probability.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// `−ln alpha`: what a log e-value must reach.
+    pub fn log_threshold(self) -> f64 {
+        -self.0.ln()
+    }
+}
+
+/// A wait, and what happens when it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience<T> {
+    /// How long to wait.
+    pub after: SignedDuration,
+    /// What then happens.
+    pub then: T,
+}
+
+/// What follows when observations stay away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnNoData {
+    /// Stay in the step, and say so.
+    Hold,
+    /// Pause, so that a person looks.
+    Pause,
+    /// Roll back.
+    RollBack,
+}
+
+/// What follows from a verdict `Fail`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFail {
+    /// Exposure to zero, labels back.
+    RollBack,
+    /// One step down; from the first step, roll back.
+    StepBack,
+    /// Keep the exposure and wait for a person.
+    Pause,
+}
+
+/// What follows when a step stays undecided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInconclusive {
+    /// Stay in the step, and say so.
+    Hold,
+    /// Pause, so that a person looks.
+    Pause,
+    /// Roll back.
+    RollBack,
+    /// Go on as if it had passed; only when no guardrail's estimate is worse than its margin.
+    Advance,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    /// Its name in observations.
+    pub name: MetricName,
+    /// What its values are.
+    pub kind: MetricKind,
+    /// Which way is good.
+    pub better: Better,
+    /// Its part in the verdict.
+    pub role: Role,
+    /// The worsening that is tolerated.
+    pub margin: Margin,
+    /// Fixed limit on the treatment arm (`floor` where higher is better, else `ceiling`), in metric units.
+    pub limit: Option<f64>,
+    /// Share in the combined e-value, relative to the other metrics'; above 0.
+    pub weight: f64,
+    /// Mean (or rate) known from before the rollout.
+    pub baseline: Option<f64>,
+}
+
+/// What a metric's values are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MetricKind {
+    /// A number in a closed range, averaged.
+    Score {
+        /// Least value.
+        min: f64,
+        /// Greatest value.
+        max: f64,
+    },
+    /// 0 or 1 (or `false`, `true`), counted.
+    Rate,
+}
+
+impl MetricKind {
+    /// Least and greatest value that an observation may have.
+    pub fn range(self) -> (f64, f64) {
+        match self {
+            Self::Score { min, max } => (min, max),
+            Self::Rate => (0.0, 1.0),
+        }
+    }
+
+    /// The word in the policy file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Score { .. } => "score",
+            Self::Rate => "rate",
+        }
+    }
+}
+
+/// Which way is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// More is better.
+    Higher,
+    /// Less is better.
+    Lower,
+}
+
+/// A metric's part in the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Worsening rolls back; the rollout advances only once it is proved non-inferior.
+    Guardrail,
+    /// Worsening rolls back; it does not hold an advance.
+    Goal,
+    /// Shown, never acted on.
+    Watched,
+}
+
+/// The worsening that is tolerated; above 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Margin {
+    /// In the metric's own units (for a rate, as a ratio: `0.5pp` is 0.005).
+    Absolute(f64),
+    /// As a ratio of the control's mean: `10%` is 0.1.
+    Relative(f64),
+}
+
+/// Conditions before the start or in a step.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Gates {
+    /// Evaluation of the candidate on a golden dataset, before the start.
+    pub evaluation: Option<EvaluationGate>,
+    /// Approval by people.
+    pub approval: ApprovalGate,
+}
+
+/// What the candidate's recorded evaluation must show before any user sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluationGate {
+    /// The dataset that the evaluation was made on.
+    pub dataset: Arc<str>,
+    /// Least score by metric.
+    pub floor: Vec<(MetricName, f64)>,
+    /// Whether the candidate must also meet or beat the stable version's scores.
+    pub versus_stable: bool,
+}
+
+/// Who must approve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalGate {
+    /// Whether the start waits for approval.
+    pub before_start: bool,
+    /// How many different people must approve, here and in a step with `approval: required`.
+    pub from: u32,
+}
+
+impl Default for ApprovalGate {
+    fn default() -> Self {
+        Self {
+            before_start: false,
+            from: 1,
+        }
+    }
+}
+
+/// Who is told of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// Where to send it.
+    pub webhook: Arc<str>,
+    /// Which transitions.
+    pub on: Vec<NotifyOn>,
+}
+
+/// A transition that people can be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotifyOn {
+    /// A rollout began.
+    Started,
+    /// Exposure rose.
+    Advanced,
+    /// It waits for a person.
+    Paused,
+    /// Labels went back.
+    RolledBack,
+    /// The candidate became stable.
+    Promoted,
+}
+
+impl Policy {
+    /// The exposure of `step` as users see it: never into the holdback.
+    pub fn exposure_of(&self, step: usize) -> Exposure {
+        self.steps.get(step).map_or(Exposure::NOBODY, |step| {
+            step.exposure.min(self.assignment.holdback.complement())
+        })
+    }
+
+    /// The metrics whose worsening counts: guardrails and goals.
+    pub fn guarded_metrics(&self) -> impl Iterator<Item = &Metric> {
+        self.metrics.iter().filter(|metric| metric.role != Role::Watched)
+    }
+}

@@ -1,0 +1,295 @@
+//! What a prompt is: immutable versions with their metadata, variables as a contract, labels.
+//!
+//! Pure: the embedded registry and the stores build on it, and neither knows the other.
+
+use crate::ids::{Actor, Generation, Justification, Label, MetricName, PromptName, RolloutId, Version};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// One immutable version of a prompt, as a registry holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PromptVersion {
+    /// The prompt.
+    pub prompt: PromptName,
+    /// The number, counted from 1.
+    pub version: Version,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Who created it.
+    pub author: Actor,
+    /// What it says.
+    pub draft: Draft,
+    /// Evaluation scores, newest last.
+    pub evaluations: Vec<Evaluation>,
+}
+
+/// What somebody wants to be a version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The text.
+    pub template: Template,
+    /// Semantic version, where the author gives one (`MAJOR.MINOR.PATCH`).
+    pub semantic_version: Option<SemanticVersion>,
+    /// Why it was made: one sentence at least.
+    pub reason: Justification,
+    /// Model, temperature, response format, tools: an arbitrary JSON object.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// The team that answers for the prompt.
+    pub owner: Option<Arc<str>>,
+    /// Free words to search by.
+    pub tags: BTreeSet<Arc<str>>,
+}
+
+/// The text of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Template {
+    /// One string with `{{variables}}`.
+    Text(Arc<str>),
+    /// Messages, each with `{{variables}}`.
+    Chat(Vec<ChatItem>),
+}
+
+/// An item of a chat template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatItem {
+    /// A message.
+    Message {
+        /// `system`, `user`, `assistant`, …
+        role: Arc<str>,
+        /// With `{{variables}}`.
+        content: Arc<str>,
+    },
+    /// A place that the application fills with messages.
+    Placeholder {
+        /// Its name.
+        name: Arc<str>,
+    },
+}
+
+/// A semantic version without pre-release or build parts (semver.org 2.0.0, items 2 and 11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SemanticVersion {
+    /// Purpose, audience or output structure changed.
+    pub major: u32,
+    /// Instructions, examples or guardrails were added.
+    pub minor: u32,
+    /// Wording changed.
+    pub patch: u32,
+}
+
+/// Scores of one version on one dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The dataset.
+    pub dataset: Arc<str>,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Who recorded it.
+    pub actor: Actor,
+    /// By metric.
+    pub scores: BTreeMap<MetricName, f64>,
+}
+
+/// A label change in a registry's journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelChange {
+    /// Position in the journal, from 1.
+    pub sequence: u64,
+    /// The prompt.
+    pub prompt: PromptName,
+    /// The label.
+    pub label: Label,
+    /// Where it pointed; none when it is new.
+    pub from: Option<Version>,
+    /// Where it points; none when it was removed.
+    pub to: Option<Version>,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Justification,
+    /// The rollout and generation on whose behalf, where Serin moved it.
+    pub rollout: Option<(RolloutId, Generation)>,
+}
+
+/// A label change that somebody asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelRequest {
+    /// The prompt.
+    pub prompt: PromptName,
+    /// The label.
+    pub label: Label,
+    /// Where it must point now for the change to be made; `None` does not care.
+    pub expect: Option<Option<Version>>,
+    /// Where it is to point; none removes it.
+    pub to: Option<Version>,
+    /// Who asks.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Justification,
+    /// The rollout and generation on whose behalf, where Serin asks.
+    pub rollout: Option<(RolloutId, Generation)>,
+    /// Whether the asker may move protected labels.
+    pub may_move_protected: bool,
+}
+
+/// What a list of prompts shows of each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PromptSummary {
+    /// The prompt.
+    pub prompt: PromptName,
+    /// `text` or `chat`; fixed by the first version.
+    pub kind: TemplateKind,
+    /// The newest version.
+    pub newest: Version,
+    /// When the newest version was created.
+    pub updated_at: Timestamp,
+    /// Where each label points.
+    pub labels: BTreeMap<Label, Version>,
+    /// The labels that only Serin and administrators move.
+    pub protected: BTreeSet<Label>,
+}
+
+/// Which kind of template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateKind {
+    /// One string.
+    Text,
+    /// Messages.
+    Chat,
+}
+
+/// What can go wrong between a prompt and whoever keeps it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PromptError {
+    /// No such prompt.
+    #[error("there is no prompt `{0}`")]
+    UnknownPrompt(PromptName),
+    /// No such version.
+    #[error("prompt `{prompt}` has no version {version}")]
+    UnknownVersion {
+        /// The prompt.
+        prompt: PromptName,
+        /// The version.
+        version: Version,
+    },
+    /// The label points nowhere; Serin never falls back to another one.
+    #[error("prompt `{prompt}` has no label `{label}`")]
+    UnknownLabel {
+        /// The prompt.
+        prompt: PromptName,
+        /// The label.
+        label: Label,
+    },
+    /// The label is protected, and the asker may not move it.
+    #[error(
+        "label `{label}` of prompt `{prompt}` is protected: only Serin and tokens with the scope `admin` move it"
+    )]
+    Protected {
+        /// The prompt.
+        prompt: PromptName,
+        /// The label.
+        label: Label,
+    },
+    /// The label is not where the asker expects it.
+    #[error("label `{label}` of prompt `{prompt}` points at {}, not at {}", shown(*found), shown(*expected))]
+    LabelElsewhere {
+        /// The prompt.
+        prompt: PromptName,
+        /// The label.
+        label: Label,
+        /// Where the asker expects it.
+        expected: Option<Version>,
+        /// Where it is.
+        found: Option<Version>,
+    },
+    /// An older generation of a rollout asked after a newer one had.
+    #[error("generation {asked} of rollout {rollout} is stale: the label was moved for generation {seen}")]
+    Stale {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The asker's generation.
+        asked: Generation,
+        /// The newest one in the journal.
+        seen: Generation,
+    },
+    /// The draft breaks a rule.
+    #[error("{0}")]
+    InvalidDraft(String),
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(String),
+}
+
+fn shown(version: Option<Version>) -> String {
+    version.map_or_else(|| "no version".to_owned(), |version| format!("version {version}"))
+}
+
+/// Where the embedded registry keeps its prompts; every store is one.
+///
+/// Each method is one transaction. A change is durable when its method returns.
+#[async_trait]
+pub trait PromptStore: Send + Sync {
+    /// Adds a version, numbered one above the newest, and sets `labels` on it.
+    ///
+    /// Refuses a draft of another kind than the first version's ([`PromptError::InvalidDraft`]).
+    async fn create_version(
+        &self,
+        prompt: &PromptName,
+        draft: Draft,
+        author: Actor,
+        labels: Vec<LabelRequest>,
+    ) -> Result<PromptVersion, PromptError>;
+
+    /// One version.
+    async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, PromptError>;
+
+    /// All versions, newest first, from below `before` on; at most `limit`.
+    async fn versions(
+        &self,
+        prompt: &PromptName,
+        before: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<PromptVersion>, PromptError>;
+
+    /// All prompts by name, from after `after` on; at most `limit`.
+    async fn prompts(
+        &self,
+        after: Option<&PromptName>,
+        limit: usize,
+    ) -> Result<Vec<PromptSummary>, PromptError>;
+
+    /// One prompt; [`PromptError::UnknownPrompt`] when there is none.
+    async fn prompt(&self, prompt: &PromptName) -> Result<PromptSummary, PromptError>;
+
+    /// Changes a label, checks protection, expectation and generation, and writes the journal; the
+    /// same request repeated changes nothing and succeeds.
+    async fn change_label(&self, request: LabelRequest) -> Result<LabelChange, PromptError>;
+
+    /// The journal of a prompt, newest first, from below `before` on; at most `limit`.
+    async fn history(
+        &self,
+        prompt: &PromptName,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LabelChange>, PromptError>;
+
+    /// Protects a label, or lifts its protection.
+    async fn protect_label(
+        &self,
+        prompt: &PromptName,
+        label: &Label,
+        protected: bool,
+    ) -> Result<(), PromptError>;
+
+    /// Records an evaluation of a version.
+    async fn record_evaluation(
+        &self,
+        prompt: &PromptName,
+        version: Version,
+        evaluation: Evaluation,
+    ) -> Result<(), PromptError>;
+}

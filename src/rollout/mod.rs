@@ -1,0 +1,487 @@
+//! One run of a policy, from pending to promoted or rolled back, as pure functions.
+//!
+//! [`decide`](decide::decide) is the only place where a [`Phase`] changes. It is handed the policy,
+//! the state, one [`Input`] and the time, and returns a [`Decision`]; it does nothing else. The
+//! controller commits the [`Transition`] with its effects, and only then runs them.
+
+use crate::analysis::Assessment;
+use crate::ids::{
+    Actor, Generation, Justification, Label, PolicyName, PromptName, Revision, RolloutId, Tick, Version,
+};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+/// What is known of one rollout; the store keeps it whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutState {
+    /// The rollout.
+    pub id: RolloutId,
+    /// Its policy.
+    pub policy: PolicyName,
+    /// The policy's revision when it started, under which it goes on.
+    pub revision: Revision,
+    /// The version that users have.
+    pub stable: Version,
+    /// The version on trial.
+    pub candidate: Version,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Fence: one more with each transition.
+    pub generation: Generation,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When the present phase (or step) began; moved forward by the length of each pause.
+    pub entered_at: Timestamp,
+    /// When the present phase began, pauses included.
+    pub changed_at: Timestamp,
+    /// Treated observations at the beginning of the present step.
+    pub treated_at_entry: u64,
+    /// Whether the control label has come to point at the candidate.
+    pub promoted: bool,
+    /// Who approved what so far.
+    pub approvals: BTreeSet<Approval>,
+}
+
+/// Where a rollout stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// Its gates are not passed yet; nobody is in treatment.
+    Pending,
+    /// Users are in treatment at the step's exposure.
+    Ramping {
+        /// Index into the policy's steps.
+        step: usize,
+    },
+    /// It waits for a person; exposure stays as it was.
+    Paused {
+        /// Where it goes on.
+        from: Resumable,
+        /// Why it waits.
+        cause: Cause,
+    },
+    /// The control label is on its way to the candidate.
+    Promoting,
+    /// Everybody has the candidate, and it is watched on.
+    Watching,
+    /// The candidate is the stable version. The end.
+    Promoted,
+    /// Nobody is in treatment; labels are on their way back.
+    RollingBack {
+        /// Why it was taken back.
+        cause: Cause,
+    },
+    /// Labels are back. The end.
+    RolledBack {
+        /// Why it was taken back.
+        cause: Cause,
+    },
+    /// A newer candidate took its place. The end.
+    Superseded {
+        /// The newer candidate.
+        by: Version,
+    },
+}
+
+/// A phase that a pause interrupts and a resume returns to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resumable {
+    /// Waiting for gates.
+    Pending,
+    /// In a step.
+    Ramping {
+        /// Index into the policy's steps.
+        step: usize,
+    },
+    /// After promotion.
+    Watching,
+}
+
+/// An approval that was given.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Approval {
+    /// What it opens.
+    pub point: ApprovalPoint,
+    /// Who gave it.
+    pub actor: Actor,
+}
+
+/// What an approval opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ApprovalPoint {
+    /// The first exposure.
+    Start,
+    /// The way out of a step.
+    Step(usize),
+}
+
+/// Why a rollout moved.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cause {
+    /// The data said so.
+    Verdict(VerdictCause),
+    /// A person said so.
+    Operator {
+        /// Who.
+        actor: Actor,
+        /// Why, in their words.
+        reason: Justification,
+    },
+    /// The policy's rules said so.
+    Policy(PolicyCause),
+    /// The registry said so.
+    Registry(RegistryCause),
+}
+
+/// A verdict that moved a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VerdictCause {
+    /// Every guardrail passed, and bake and samples were met.
+    Passed,
+    /// The candidate is proved to be worse.
+    Failed {
+        /// The metric to blame.
+        blame: crate::ids::MetricName,
+    },
+}
+
+/// A rule of the policy that moved a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PolicyCause {
+    /// Every gate before the start is open.
+    GatesPassed,
+    /// A guardrail got no observations for too long.
+    NoData {
+        /// The metric.
+        metric: crate::ids::MetricName,
+        /// The last observation, or the beginning of the step.
+        since: Timestamp,
+    },
+    /// The step stayed undecided for too long.
+    Inconclusive {
+        /// When the step began.
+        since: Timestamp,
+    },
+    /// The promoted version was watched long enough.
+    Watched,
+    /// The policy's file is gone.
+    Removed,
+}
+
+/// An event in the registry that moved a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RegistryCause {
+    /// The treatment label came to point at a version other than the stable one.
+    CandidateAppeared {
+        /// Who moved it, where the registry tells.
+        by: Option<Actor>,
+    },
+    /// A newer candidate took its place.
+    NewerCandidate {
+        /// The newer one.
+        version: Version,
+        /// Who moved the label, where the registry tells.
+        by: Option<Actor>,
+    },
+    /// Somebody else moved a label of a running rollout.
+    ForeignMove(ForeignMove),
+    /// All label moves of the transition are confirmed by read-back.
+    Confirmed,
+}
+
+/// A label that somebody else moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignMove {
+    /// The label.
+    pub label: Label,
+    /// Where Serin expects it.
+    pub expected: Version,
+    /// Where it is; none when the label is gone.
+    pub found: Option<Version>,
+    /// Who moved it, where the registry tells.
+    pub by: Option<Actor>,
+}
+
+/// What `decide` is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Time has passed: the conclusion so far, and the gates as they stand.
+    Tick {
+        /// None before the first observation can have arrived.
+        assessment: Option<Assessment>,
+        /// Whether the evaluation gate is open; true where there is none.
+        evaluation: EvaluationState,
+    },
+    /// A person asks for something.
+    Command(Command),
+    /// The labels that the registry shows.
+    Labels(ObservedLabels),
+    /// The policy's file is gone.
+    PolicyRemoved,
+}
+
+/// Where both labels point, as the registry shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedLabels {
+    /// The control label.
+    pub control: ObservedLabel,
+    /// The treatment label.
+    pub treatment: ObservedLabel,
+}
+
+/// Where one label points, and who moved it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedLabel {
+    /// None when the registry has no such label.
+    pub version: Option<Version>,
+    /// Who moved it last, where the registry tells.
+    pub by: Option<Actor>,
+}
+
+/// How the evaluation gate stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EvaluationState {
+    /// The policy has no such gate, or the recorded scores satisfy it.
+    Open,
+    /// No evaluation on the dataset is recorded for the candidate (or the stable version).
+    Missing {
+        /// The version without one.
+        version: Version,
+    },
+    /// A recorded score is too low.
+    Below {
+        /// The metric.
+        metric: crate::ids::MetricName,
+        /// The candidate's score.
+        score: f64,
+        /// What it must reach.
+        least: f64,
+    },
+}
+
+/// What a person asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// What.
+    pub verb: Verb,
+    /// Who.
+    pub actor: Actor,
+    /// Why, in their words.
+    pub reason: Justification,
+}
+
+/// What a person can ask of a running rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// Stay at the present exposure.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Go to the next step now.
+    Step,
+    /// Make the candidate stable now.
+    Promote,
+    /// Take the candidate back now.
+    RollBack,
+    /// Open the gate that it waits for.
+    Approve,
+}
+
+/// What to do.
+#[must_use]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Nothing, and why.
+    Stay(StayReason),
+    /// Commit this, then run its effects.
+    Move(Box<Transition>),
+}
+
+/// Why nothing moves.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StayReason {
+    /// The evaluation gate is closed.
+    Evaluation(EvaluationState),
+    /// Approvals are missing.
+    Approval {
+        /// What waits.
+        point: ApprovalPoint,
+        /// How many people have approved.
+        given: u32,
+        /// How many must.
+        needed: u32,
+    },
+    /// The step's bake is not over.
+    Baking {
+        /// When it will be.
+        until: Timestamp,
+    },
+    /// Too few treated observations in the step.
+    Samples {
+        /// How many there are.
+        have: u64,
+        /// How many must be.
+        need: u64,
+    },
+    /// A guardrail is not decided.
+    Undecided {
+        /// The metric.
+        metric: crate::ids::MetricName,
+        /// About how many more treated observations it needs, where that can be told.
+        needs: Option<u64>,
+        /// When the policy's patience ends.
+        until: Timestamp,
+    },
+    /// A guardrail has no observations.
+    NoData {
+        /// The metric.
+        metric: crate::ids::MetricName,
+        /// Since when; none when there never was one.
+        since: Timestamp,
+    },
+    /// A person must act.
+    Paused {
+        /// Why it was paused.
+        cause: Cause,
+    },
+    /// Label moves are not confirmed yet.
+    AwaitingLabels,
+    /// The promoted version is watched.
+    Watching {
+        /// When the watch is over.
+        until: Timestamp,
+    },
+    /// The rollout is over.
+    Ended,
+    /// The labels are where they should be.
+    LabelsInPlace,
+    /// A person asked for something that makes no sense here.
+    Refused(Refusal),
+}
+
+/// Why a person's command was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {} a rollout that is {phase}: {why}", verb.as_str())]
+pub struct Refusal {
+    /// What was asked.
+    pub verb: Verb,
+    /// The phase, in words.
+    pub phase: &'static str,
+    /// What stands against it, and what would be possible.
+    pub why: &'static str,
+}
+
+/// A change of state, with what caused it and what must be done about it.
+#[must_use]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// The phase before.
+    pub from: Phase,
+    /// The state after; its generation is one more than before.
+    pub to: RolloutState,
+    /// Why.
+    pub cause: Cause,
+    /// The numbers that it rests on, where it rests on numbers.
+    pub assessment: Option<Assessment>,
+    /// What to do, in this order, after the commit.
+    pub effects: Vec<Effect>,
+}
+
+/// Something to do in the world; committed before it is run, harmless to repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Move a label.
+    MoveLabel(LabelMove),
+}
+
+/// A label change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelMove {
+    /// The prompt.
+    pub prompt: PromptName,
+    /// The label.
+    pub label: Label,
+    /// Where it is expected to point before.
+    pub from: Version,
+    /// Where it points after.
+    pub to: Version,
+    /// The rollout that asks.
+    pub rollout: RolloutId,
+    /// Its generation; a registry that keeps a journal refuses an older one.
+    pub generation: Generation,
+}
+
+/// One entry of a rollout's history; append-only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditRecord {
+    /// Position in the whole history, from 1.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// Its policy.
+    pub policy: PolicyName,
+    /// What happened.
+    pub event: AuditEvent,
+}
+
+/// What an [`AuditRecord`] tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AuditEvent {
+    /// A transition was committed.
+    Moved(Box<Transition>),
+    /// A label move was tried, and this came of it.
+    LabelMove {
+        /// The move.
+        label_move: LabelMove,
+        /// What came of it.
+        outcome: LabelMoveOutcome,
+    },
+    /// A person's command was refused.
+    Refused {
+        /// The command.
+        command: Command,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// What came of a label move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelMoveOutcome {
+    /// Read back: the label is where it should be.
+    Confirmed,
+    /// The label was elsewhere than expected; it was left there.
+    Foreign {
+        /// Where it is; none when the label is gone.
+        found: Option<Version>,
+    },
+    /// The registry failed; it is tried again.
+    Failed {
+        /// Its words.
+        error: String,
+    },
+}
+
+/// How far the engine has read, so that a restart goes on from there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The last tick that is in `engine`.
+    pub through: Tick,
+    /// The engine's state, as `analysis::engine` writes it.
+    pub engine: Vec<u8>,
+}
+
+impl Verb {
+    /// The word in the CLI and in URLs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Step => "step",
+            Self::Promote => "promote",
+            Self::RollBack => "rollback",
+            Self::Approve => "approve",
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What must outlive the process: rollouts and their history, tallies, prompts, tokens, the secret.
+//!
+//! The traits are small and have no SQL in their signatures; one test suite holds every store.
+
+use crate::analysis::TickTally;
+use crate::ids::{Arm, Cluster, Generation, MetricName, PolicyName, Revision, RolloutId, Tick};
+use crate::prompt::PromptStore;
+use crate::rollout::{
+    AuditEvent, AuditRecord, Checkpoint, LabelMove, LabelMoveOutcome, RolloutState, Transition,
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// A store.
+///
+/// Each method is one transaction, durable when it returns.
+#[async_trait]
+pub trait Store: PromptStore + 'static {
+    /// The server's secret, made at first call.
+    async fn secret(&self) -> Result<Secret, StoreError>;
+
+    /// What the controller must know to go on after a start: every rollout that is not over, the
+    /// last one of each policy that is, and every effect that is not finished.
+    async fn load(&self) -> Result<Loaded, StoreError>;
+
+    /// Creates a rollout with its first audit record and effects, and keeps its policy's text.
+    ///
+    /// [`StoreError::AlreadyRunning`] when the policy has a rollout that is not over.
+    async fn begin(&self, start: NewRollout) -> Result<RolloutState, StoreError>;
+
+    /// Commits a transition, its audit record, its effects and a checkpoint as one.
+    ///
+    /// [`StoreError::Stale`] when the rollout's generation is not the one before `transition.to`'s.
+    async fn commit(
+        &self,
+        at: Timestamp,
+        transition: &Transition,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Vec<PendingEffect>, StoreError>;
+
+    /// Records what came of an effect; confirmed and foreign ones are finished, failed ones wait.
+    async fn record_effect(
+        &self,
+        at: Timestamp,
+        effect: EffectId,
+        outcome: LabelMoveOutcome,
+    ) -> Result<(), StoreError>;
+
+    /// Appends an audit record that changes no state.
+    async fn record_event(
+        &self,
+        at: Timestamp,
+        rollout: RolloutId,
+        event: AuditEvent,
+    ) -> Result<(), StoreError>;
+
+    /// Keeps how far the engine has read, and forgets the ticks that it holds.
+    async fn save_checkpoint(&self, rollout: RolloutId, checkpoint: Checkpoint) -> Result<(), StoreError>;
+
+    /// The newest checkpoint of a rollout.
+    async fn checkpoint(&self, rollout: RolloutId) -> Result<Option<Checkpoint>, StoreError>;
+
+    /// Adds observations to their tallies; an id or idempotency key seen before adds nothing.
+    async fn ingest(&self, batch: Batch) -> Result<BatchReceipt, StoreError>;
+
+    /// The ticks of a rollout after `after` that are closed: nothing is added to them any more.
+    async fn closed_ticks(&self, rollout: RolloutId, after: Option<Tick>) -> Result<ClosedTicks, StoreError>;
+
+    /// One rollout's state.
+    async fn rollout(&self, rollout: RolloutId) -> Result<Option<RolloutState>, StoreError>;
+
+    /// Rollouts, newest first, from below `before` on; of one policy, or of all.
+    async fn rollouts(
+        &self,
+        policy: Option<&PolicyName>,
+        before: Option<RolloutId>,
+        limit: usize,
+    ) -> Result<Vec<RolloutState>, StoreError>;
+
+    /// A rollout's history, oldest first, from after `after` on.
+    async fn audit(
+        &self,
+        rollout: RolloutId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditRecord>, StoreError>;
+
+    /// The text of a policy that some rollout ran under.
+    async fn policy_source(&self, revision: &Revision) -> Result<Option<Arc<str>>, StoreError>;
+
+    /// Adds a token; [`StoreError::NameTaken`] when the name is in use.
+    async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError>;
+
+    /// All tokens that are not revoked, by name.
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;
+
+    /// Revokes a token; false when there is none of that name.
+    async fn revoke_token(&self, name: &str) -> Result<bool, StoreError>;
+}
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the data.
+    #[error("the data in `{path}` is in use by another `serin serve`")]
+    Busy {
+        /// The directory.
+        path: String,
+    },
+    /// Another controller was faster.
+    #[error("rollout {rollout} is at generation {found}, not at {expected}")]
+    Stale {
+        /// The rollout.
+        rollout: RolloutId,
+        /// What the caller thought.
+        expected: Generation,
+        /// What is stored.
+        found: Generation,
+    },
+    /// The policy has a rollout that is not over.
+    #[error("policy `{policy}` has a rollout that is not over: {rollout}")]
+    AlreadyRunning {
+        /// The policy.
+        policy: PolicyName,
+        /// The rollout.
+        rollout: RolloutId,
+    },
+    /// The rollout does not exist.
+    #[error("there is no rollout {0}")]
+    UnknownRollout(RolloutId),
+    /// A token of that name exists.
+    #[error("there is a token named `{0}` already")]
+    NameTaken(String),
+    /// The same idempotency key came with another body.
+    #[error("the idempotency key was used with another body before")]
+    KeyReused,
+    /// The store's own failure.
+    #[error("the store failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is stored cannot be understood.
+    #[error("the store holds {what} that cannot be read: {why}")]
+    Corrupt {
+        /// What.
+        what: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// The queue to the writer is full.
+    #[error("the store's queue is full")]
+    Overloaded,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// 32 random bytes, made at first start; keys are derived from it.
+#[derive(Clone)]
+pub struct Secret(pub [u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What the controller must know to go on after a start.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Running rollouts, and the last ended one of each policy.
+    pub rollouts: Vec<RolloutState>,
+    /// Effects that are not finished, oldest first.
+    pub effects: Vec<PendingEffect>,
+}
+
+/// A rollout to be created.
+#[derive(Debug, Clone)]
+pub struct NewRollout {
+    /// The state to store; its id is ignored and given by the store.
+    pub state: RolloutState,
+    /// The policy's text, kept under `state.revision`.
+    pub policy_source: Arc<str>,
+    /// Why it begins.
+    pub cause: crate::rollout::Cause,
+    /// What to do after the commit; the rollout's id is filled in by the store.
+    pub effects: Vec<crate::rollout::Effect>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Number of an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EffectId(pub u64);
+
+/// An effect that is not finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingEffect {
+    /// Its number.
+    pub id: EffectId,
+    /// What to do.
+    pub label_move: LabelMove,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// Observations of one request, attributed and folded.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The request's idempotency key, where it has one.
+    pub key: Option<BatchKey>,
+    /// What to count, with the ids that make repeats harmless.
+    pub observations: Vec<Counted>,
+}
+
+/// The idempotency key of a request, and a fingerprint of its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchKey {
+    /// SHA-256 of the key (with the token's name), so that its length is bounded.
+    pub key: [u8; 32],
+    /// SHA-256 of the body.
+    pub body: [u8; 32],
+    /// The answer to repeat.
+    pub answer: Arc<str>,
+}
+
+/// One observation that is to be counted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counted {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The arm that was served.
+    pub arm: Arm,
+    /// The user's cluster.
+    pub cluster: Cluster,
+    /// Values by metric, in range.
+    pub values: Vec<(MetricName, f64)>,
+    /// First 128 bits of SHA-256 over policy and id, where the sender gave an id.
+    pub id: Option<[u8; 16]>,
+}
+
+/// What came of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BatchReceipt {
+    /// It is counted; `duplicates` holds the positions of observations whose id was seen before.
+    Counted {
+        /// Positions in the batch.
+        duplicates: Vec<usize>,
+    },
+    /// The idempotency key was seen before: this is the answer given then.
+    Repeated {
+        /// The answer.
+        answer: Arc<str>,
+    },
+}
+
+/// Ticks that nothing is added to any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClosedTicks {
+    /// The last closed tick, with observations or without.
+    pub through: Tick,
+    /// Those with observations, in order.
+    pub ticks: Vec<TickTally>,
+}
+
+/// A token; only the hash of its secret part is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Its name: the actor of what is done with it.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Ask for assignments and prompts.
+    Assign,
+    /// Send observations.
+    Observe,
+    /// Run rollouts, create prompts, move unprotected labels.
+    Operate,
+    /// Everything, protected labels and tokens included.
+    Admin,
+}
+
+impl Scope {
+    /// All of them, weakest first.
+    pub const ALL: [Self; 4] = [Self::Assign, Self::Observe, Self::Operate, Self::Admin];
+
+    /// The word in the CLI and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assign => "assign",
+            Self::Observe => "observe",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
+}

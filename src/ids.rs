@@ -376,7 +376,11 @@ impl Tick {
     /// The tick in which `at` lies.
     pub fn of(at: jiff::Timestamp) -> Self {
         let second = at.as_second();
-        Self(if at.subsec_nanosecond() < 0 { second - 1 } else { second })
+        Self(if at.subsec_nanosecond() < 0 {
+            second - 1
+        } else {
+            second
+        })
     }
 
     /// The second at which it begins.

@@ -93,17 +93,69 @@ pub struct ControllerHandle {
 /// Requests that may wait for the controller at once.
 pub const REQUESTS_QUEUED_MAX: usize = 256;
 
+/// What is asked of the controller; it answers each request once.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub enum Request {
+    /// Start a rollout.
     Start {
+        /// Which.
         start: StartRequest,
+        /// Takes the new rollout, or why there is none.
         reply: oneshot::Sender<Result<RolloutState, CommandError>>,
     },
+    /// Hand a person's command to a rollout.
     Command {
+        /// The rollout.
         rollout: RolloutId,
+        /// The command.
         command: Command,
+        /// Takes the rollout as it is after the command, or why nothing was done.
         reply: oneshot::Sender<Result<RolloutState, CommandError>>,
     },
+}
+
+/// The controller's end of a [`ControllerHandle`]: it takes the requests and publishes what it knows.
+#[derive(Debug)]
+pub struct ControllerSide {
+    /// Requests, in the order in which they were made; at most [`REQUESTS_QUEUED_MAX`] wait.
+    pub requests: mpsc::Receiver<Request>,
+    board: Arc<ArcSwap<Board>>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    changes: watch::Sender<u64>,
+}
+
+/// Both ends of a controller, with an empty board and an empty snapshot.
+pub fn channel() -> (ControllerHandle, ControllerSide) {
+    let (sender, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);
+    let (changed, changes) = watch::channel(0);
+    let board = Arc::new(ArcSwap::default());
+    let snapshot = Arc::new(ArcSwap::default());
+    let handle = ControllerHandle {
+        requests: sender,
+        board: Arc::clone(&board),
+        snapshot: Arc::clone(&snapshot),
+        changes,
+    };
+    let side = ControllerSide {
+        requests,
+        board,
+        snapshot,
+        changes: changed,
+    };
+    (handle, side)
+}
+
+impl ControllerSide {
+    /// Replaces what every handle shows, and tells everybody who waits on
+    /// [`ControllerHandle::changes`].
+    ///
+    /// The snapshot goes first: whoever reads from the board that users were taken out of treatment
+    /// can rely on it that nobody is assigned to it any more.
+    pub fn publish(&self, board: Board, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.board.store(Arc::new(board));
+        self.changes.send_modify(|count| *count += 1);
+    }
 }
 
 /// A rollout that a person asks for.
@@ -194,5 +246,59 @@ impl ControllerHandle {
             mpsc::error::TrySendError::Closed(_) => CommandError::Stopped,
         })?;
         answer.await.unwrap_or(Err(CommandError::Stopped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_is_shown_by_every_handle() {
+        let (handle, side) = channel();
+        let clone = handle.clone();
+        let changes = clone.changes();
+        assert!(!changes.has_changed().unwrap());
+        let board = Board {
+            ticked_at: Some(Timestamp::UNIX_EPOCH),
+            ..Board::default()
+        };
+        let snapshot = Snapshot {
+            number: 7,
+            ..Snapshot::default()
+        };
+        side.publish(board, snapshot);
+        assert_eq!(clone.board().ticked_at, Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(handle.snapshot().number, 7);
+        assert!(changes.has_changed().unwrap());
+    }
+
+    #[tokio::test]
+    async fn requests_beyond_the_bound_and_after_the_end_are_refused() {
+        let (handle, side) = channel();
+        let start = StartRequest {
+            policy: PolicyName::new("greeting").unwrap(),
+            candidate: None,
+            actor: Actor::serin(),
+            reason: Justification::new("to see").unwrap(),
+        };
+        let waiting: Vec<_> = (0..REQUESTS_QUEUED_MAX)
+            .map(|_| {
+                tokio::spawn({
+                    let (handle, start) = (handle.clone(), start.clone());
+                    async move { handle.start(start).await }
+                })
+            })
+            .collect();
+        while side.requests.len() < REQUESTS_QUEUED_MAX {
+            tokio::task::yield_now().await;
+        }
+        let refused = handle.start(start.clone()).await;
+        assert!(matches!(refused, Err(CommandError::Overloaded)));
+        drop(side);
+        for answer in waiting {
+            assert!(matches!(answer.await.unwrap(), Err(CommandError::Stopped)));
+        }
+        assert!(matches!(handle.start(start).await, Err(CommandError::Stopped)));
     }
 }

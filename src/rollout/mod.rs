@@ -6,7 +6,8 @@
 
 use crate::analysis::Assessment;
 use crate::ids::{
-    Actor, Generation, Justification, Label, PolicyName, PromptName, Revision, RolloutId, Tick, Version,
+    Actor, Generation, Justification, Label, MetricName, PolicyName, PromptName, Revision, RolloutId, Tick,
+    Version,
 };
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -36,8 +37,10 @@ pub struct RolloutState {
     pub changed_at: Timestamp,
     /// Treated observations at the beginning of the present step.
     pub treated_at_entry: u64,
-    /// Whether the control label has come to point at the candidate.
+    /// Whether Serin has asked for the control label to point at the candidate.
     pub promoted: bool,
+    /// Whether a person went on in spite of a verdict `Fail`; it then holds, but acts no more.
+    pub fail_overruled: bool,
     /// Who approved what so far.
     pub approvals: BTreeSet<Approval>,
 }
@@ -140,7 +143,7 @@ pub enum VerdictCause {
     /// The candidate is proved to be worse.
     Failed {
         /// The metric to blame.
-        blame: crate::ids::MetricName,
+        blame: MetricName,
     },
 }
 
@@ -152,7 +155,7 @@ pub enum PolicyCause {
     /// A guardrail got no observations for too long.
     NoData {
         /// The metric.
-        metric: crate::ids::MetricName,
+        metric: MetricName,
         /// The last observation, or the beginning of the step.
         since: Timestamp,
     },
@@ -204,19 +207,28 @@ pub struct ForeignMove {
 /// What `decide` is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// Time has passed: the conclusion so far, and the gates as they stand.
-    Tick {
-        /// None before the first observation can have arrived.
-        assessment: Option<Assessment>,
-        /// Whether the evaluation gate is open; true where there is none.
-        evaluation: EvaluationState,
+    /// Time has passed; this is what the world looks like.
+    Tick(Box<Observed>),
+    /// A person asks for something; the numbers go into the audit.
+    Command {
+        /// What is asked, by whom and why.
+        command: Command,
+        /// The numbers at that moment.
+        assessment: Box<Assessment>,
     },
-    /// A person asks for something.
-    Command(Command),
-    /// The labels that the registry shows.
-    Labels(ObservedLabels),
-    /// The policy's file is gone.
-    PolicyRemoved,
+}
+
+/// What the world looks like at a tick.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// The conclusion from all closed ticks.
+    pub assessment: Assessment,
+    /// How the evaluation gate stands.
+    pub evaluation: EvaluationState,
+    /// Where the labels point; none while the registry does not answer, and then nothing advances.
+    pub labels: Option<ObservedLabels>,
+    /// Whether the policy's file is gone.
+    pub policy_removed: bool,
 }
 
 /// Where both labels point, as the registry shows it.
@@ -242,6 +254,8 @@ pub struct ObservedLabel {
 pub enum EvaluationState {
     /// The policy has no such gate, or the recorded scores satisfy it.
     Open,
+    /// The registry does not answer.
+    Unknown,
     /// No evaluation on the dataset is recorded for the candidate (or the stable version).
     Missing {
         /// The version without one.
@@ -250,7 +264,7 @@ pub enum EvaluationState {
     /// A recorded score is too low.
     Below {
         /// The metric.
-        metric: crate::ids::MetricName,
+        metric: MetricName,
         /// The candidate's score.
         score: f64,
         /// What it must reach.
@@ -325,7 +339,7 @@ pub enum StayReason {
     /// A guardrail is not decided.
     Undecided {
         /// The metric.
-        metric: crate::ids::MetricName,
+        metric: MetricName,
         /// About how many more treated observations it needs, where that can be told.
         needs: Option<u64>,
         /// When the policy's patience ends.
@@ -334,7 +348,7 @@ pub enum StayReason {
     /// A guardrail has no observations.
     NoData {
         /// The metric.
-        metric: crate::ids::MetricName,
+        metric: MetricName,
         /// Since when; none when there never was one.
         since: Timestamp,
     },
@@ -343,8 +357,29 @@ pub enum StayReason {
         /// Why it was paused.
         cause: Cause,
     },
-    /// Label moves are not confirmed yet.
-    AwaitingLabels,
+    /// A label is not where it should be yet.
+    AwaitingLabel {
+        /// The label.
+        label: Label,
+        /// Where it must come to point.
+        to: Version,
+        /// Where it points; none when it is gone, or the registry does not answer.
+        found: Option<Version>,
+    },
+    /// The registry does not answer, and nothing advances without it.
+    RegistryAway,
+    /// The candidate is proved to be worse, and the policy steps back one bake at a time.
+    SteppedBack {
+        /// The metric to blame.
+        blame: MetricName,
+        /// When it steps back again, unless it recovers.
+        until: Timestamp,
+    },
+    /// The candidate is proved to be worse, and a person overruled that.
+    Overruled {
+        /// The metric to blame.
+        blame: MetricName,
+    },
     /// The promoted version is watched.
     Watching {
         /// When the watch is over.
@@ -352,8 +387,6 @@ pub enum StayReason {
     },
     /// The rollout is over.
     Ended,
-    /// The labels are where they should be.
-    LabelsInPlace,
     /// A person asked for something that makes no sense here.
     Refused(Refusal),
 }
@@ -400,8 +433,8 @@ pub struct LabelMove {
     pub prompt: PromptName,
     /// The label.
     pub label: Label,
-    /// Where it is expected to point before.
-    pub from: Version,
+    /// Where it is expected to point before; none when there is no such label yet.
+    pub from: Option<Version>,
     /// Where it points after.
     pub to: Version,
     /// The rollout that asks.
@@ -456,6 +489,8 @@ pub enum LabelMoveOutcome {
         /// Where it is; none when the label is gone.
         found: Option<Version>,
     },
+    /// A later transition made it void before it was confirmed.
+    Superseded,
     /// The registry failed; it is tried again.
     Failed {
         /// Its words.

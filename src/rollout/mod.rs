@@ -10,6 +10,7 @@ use crate::ids::{
     Version,
 };
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// What is known of one rollout; the store keeps it whole.
@@ -398,9 +399,9 @@ pub struct Refusal {
     /// What was asked.
     pub verb: Verb,
     /// The phase, in words.
-    pub phase: &'static str,
+    pub phase: Cow<'static, str>,
     /// What stands against it, and what would be possible.
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
 }
 
 /// A change of state, with what caused it and what must be done about it.

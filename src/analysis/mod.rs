@@ -8,6 +8,9 @@ use crate::policy::Role;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
+pub mod codec;
+mod tally;
+
 /// Mergeable sufficient statistics of one arm of one metric in one tick.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {

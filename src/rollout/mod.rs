@@ -13,6 +13,11 @@ use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+mod command;
+pub mod decide;
+pub mod state;
+mod transition;
+
 /// What is known of one rollout; the store keeps it whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolloutState {
@@ -38,6 +43,8 @@ pub struct RolloutState {
     pub changed_at: Timestamp,
     /// Treated observations at the beginning of the present step.
     pub treated_at_entry: u64,
+    /// Whether the present step was entered from above, after a verdict `Fail`.
+    pub stepped_back: bool,
     /// Whether Serin has asked for the control label to point at the candidate.
     pub promoted: bool,
     /// Whether a person went on in spite of a verdict `Fail`; it then holds, but acts no more.

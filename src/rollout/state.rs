@@ -1,0 +1,149 @@
+//! What follows from a state alone.
+
+use super::{ApprovalPoint, Cause, Phase, Resumable, RolloutState, VerdictCause};
+use crate::analysis::Comparison;
+use crate::ids::{Exposure, MetricName};
+use crate::policy::Policy;
+
+impl Phase {
+    /// The word on the wire, in telemetry and in sentences.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ramping { .. } => "ramping",
+            Self::Paused { .. } => "paused",
+            Self::Promoting => "promoting",
+            Self::Watching => "watching",
+            Self::Promoted => "promoted",
+            Self::RollingBack { .. } => "rolling_back",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Superseded { .. } => "superseded",
+        }
+    }
+
+    /// Every word that [`Self::as_str`] can be.
+    pub const WORDS: [&'static str; 9] = [
+        "pending",
+        "ramping",
+        "paused",
+        "promoting",
+        "watching",
+        "promoted",
+        "rolling_back",
+        "rolled_back",
+        "superseded",
+    ];
+
+    /// Whether the rollout is over.
+    pub fn is_over(&self) -> bool {
+        match self {
+            Self::Promoted | Self::RolledBack { .. } | Self::Superseded { .. } => true,
+            Self::Pending
+            | Self::Ramping { .. }
+            | Self::Paused { .. }
+            | Self::Promoting
+            | Self::Watching
+            | Self::RollingBack { .. } => false,
+        }
+    }
+
+    /// The step that users are in, where they are in one.
+    pub fn step(&self) -> Option<usize> {
+        match self {
+            Self::Ramping { step }
+            | Self::Paused {
+                from: Resumable::Ramping { step },
+                ..
+            } => Some(*step),
+            Self::Pending
+            | Self::Paused {
+                from: Resumable::Pending | Resumable::Watching,
+                ..
+            }
+            | Self::Promoting
+            | Self::Watching
+            | Self::Promoted
+            | Self::RollingBack { .. }
+            | Self::RolledBack { .. }
+            | Self::Superseded { .. } => None,
+        }
+    }
+
+    /// Whether everybody has the candidate, on trial still.
+    pub fn is_beyond_ladder(&self) -> bool {
+        match self {
+            Self::Promoting
+            | Self::Watching
+            | Self::Paused {
+                from: Resumable::Watching,
+                ..
+            } => true,
+            Self::Pending
+            | Self::Ramping { .. }
+            | Self::Paused {
+                from: Resumable::Pending | Resumable::Ramping { .. },
+                ..
+            }
+            | Self::Promoted
+            | Self::RollingBack { .. }
+            | Self::RolledBack { .. }
+            | Self::Superseded { .. } => false,
+        }
+    }
+}
+
+impl RolloutState {
+    /// Share of users in treatment under `policy`.
+    pub fn exposure(&self, policy: &Policy) -> Exposure {
+        match self.phase.step() {
+            Some(step) => policy.exposure_of(step),
+            None if self.phase.is_beyond_ladder() => Exposure::EVERYBODY,
+            None => Exposure::NOBODY,
+        }
+    }
+
+    /// What there is to compare the treatment arm with.
+    pub fn comparison(&self, policy: &Policy) -> Comparison {
+        if self.exposure(policy) == Exposure::EVERYBODY {
+            Comparison::TreatmentOnly
+        } else {
+            Comparison::Concurrent
+        }
+    }
+
+    /// How many different people have approved `point`.
+    pub fn approvals_of(&self, point: ApprovalPoint) -> u32 {
+        let count = self
+            .approvals
+            .iter()
+            .filter(|approval| approval.point == point)
+            .count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The metric that a verdict was paused for, where a person has not gone on since.
+    pub(super) fn paused_for_fail(&self) -> Option<&MetricName> {
+        match &self.phase {
+            Phase::Paused {
+                cause: Cause::Verdict(VerdictCause::Failed { blame }),
+                ..
+            } => Some(blame),
+            Phase::Paused {
+                cause:
+                    Cause::Verdict(VerdictCause::Passed)
+                    | Cause::Operator { .. }
+                    | Cause::Policy(_)
+                    | Cause::Registry(_),
+                ..
+            }
+            | Phase::Pending
+            | Phase::Ramping { .. }
+            | Phase::Promoting
+            | Phase::Watching
+            | Phase::Promoted
+            | Phase::RollingBack { .. }
+            | Phase::RolledBack { .. }
+            | Phase::Superseded { .. } => None,
+        }
+    }
+}

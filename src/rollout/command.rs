@@ -21,8 +21,8 @@ pub(super) fn decide(
         Ok(transition) => Decision::Move(Box::new(transition)),
         Err(why) => Decision::Stay(StayReason::Refused(Refusal {
             verb: command.verb,
-            phase: state.phase.as_str(),
-            why,
+            phase: state.phase.as_str().into(),
+            why: why.into(),
         })),
     }
 }

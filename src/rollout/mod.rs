@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 mod command;
 pub mod decide;
 pub mod state;
+#[cfg(test)]
+mod tests;
 mod transition;
 
 /// What is known of one rollout; the store keeps it whole.

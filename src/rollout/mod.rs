@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 
 mod command;
 pub mod decide;
+pub mod explain;
 pub mod state;
 #[cfg(test)]
 mod tests;

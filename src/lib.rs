@@ -12,3 +12,4 @@ pub mod clock;
 pub mod controller;
 pub mod registry;
 pub mod store;
+pub mod telemetry;

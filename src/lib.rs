@@ -9,7 +9,9 @@ pub mod prompt;
 pub mod rollout;
 
 pub mod clock;
+pub mod config;
 pub mod controller;
 pub mod registry;
+mod spelling;
 pub mod store;
 pub mod telemetry;

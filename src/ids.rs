@@ -3,6 +3,7 @@
 //! A value of one of these types is valid by construction. None of them is `Serialize`: each
 //! boundary (policy file, store, HTTP) has wire types of its own and converts by hand.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -54,6 +55,13 @@ macro_rules! name {
 
             /// The name as text.
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        /// Equality, order and hash are those of the text, so that maps are searched by `&str`.
+        impl Borrow<str> for $type {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

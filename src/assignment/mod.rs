@@ -99,5 +99,7 @@ pub struct Assignment<'s> {
     pub rollout: Option<(RolloutId, Generation)>,
 }
 
-pub mod bucket;
 pub mod snapshot;
+
+pub mod bucket;
+pub mod siphash;

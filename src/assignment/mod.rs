@@ -99,7 +99,10 @@ pub struct Assignment<'s> {
     pub rollout: Option<(RolloutId, Generation)>,
 }
 
+pub mod assign;
 pub mod snapshot;
 
 pub mod bucket;
 pub mod siphash;
+
+pub mod receipt;

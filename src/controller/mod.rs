@@ -263,13 +263,10 @@ mod tests {
             ticked_at: Some(Timestamp::UNIX_EPOCH),
             ..Board::default()
         };
-        let snapshot = Snapshot {
-            number: 7,
-            ..Snapshot::default()
-        };
+        let snapshot = Snapshot::new(7, []);
         side.publish(board, snapshot);
         assert_eq!(clone.board().ticked_at, Some(Timestamp::UNIX_EPOCH));
-        assert_eq!(handle.snapshot().number, 7);
+        assert_eq!(handle.snapshot().number(), 7);
         assert!(changes.has_changed().unwrap());
     }
 

@@ -1,0 +1,193 @@
+//! The one rule that turns a route and a user into an assignment.
+
+use super::receipt::Receipt;
+use super::{Assignment, Reason, Route, Treatment};
+use crate::ids::{Arm, Cluster, Exposure, UserKey};
+
+/// What `user` gets on `route`; a lookup, a hash and two comparisons, without allocation.
+///
+/// Forced users come first: while a candidate is exposed, they have their fixed arm at any exposure,
+/// 0% included. Everybody else has the arm that the hash line says, and the holdback stays in control.
+pub fn assign<'s>(route: &'s Route, user: UserKey<'_>) -> Assignment<'s> {
+    let Some(treatment) = &route.treatment else {
+        return Assignment {
+            policy: &route.policy,
+            arm: Arm::Control,
+            served: &route.control,
+            exposure: Exposure::NOBODY,
+            reason: Reason::Idle(route.idle),
+            rollout: None,
+        };
+    };
+    let (arm, reason) = arm_of(treatment, user);
+    Assignment {
+        policy: &route.policy,
+        arm,
+        served: match arm {
+            Arm::Control => &route.control,
+            Arm::Treatment => &treatment.served,
+        },
+        exposure: treatment.exposure,
+        reason,
+        rollout: Some((treatment.rollout, treatment.generation)),
+    }
+}
+
+fn arm_of(treatment: &Treatment, user: UserKey<'_>) -> (Arm, Reason) {
+    if treatment.forced_treatment.contains(user.as_str()) {
+        return (Arm::Treatment, Reason::Forced);
+    }
+    if treatment.forced_control.contains(user.as_str()) {
+        return (Arm::Control, Reason::Forced);
+    }
+    let bucket = treatment.key.bucket(user);
+    if !bucket.is_below(treatment.holdback.complement()) {
+        (Arm::Control, Reason::Holdback)
+    } else if bucket.is_below(treatment.exposure) {
+        (Arm::Treatment, Reason::Split)
+    } else {
+        (Arm::Control, Reason::Split)
+    }
+}
+
+impl Treatment {
+    /// The cluster over which `user`'s observations are summed.
+    pub fn cluster(&self, user: UserKey<'_>) -> Cluster {
+        self.cluster_key.cluster(user)
+    }
+}
+
+impl Route {
+    /// What an observation of `user` counts for, given what `user` was assigned on this route.
+    ///
+    /// None while no candidate is exposed, and for forced users: they are served, never counted.
+    pub fn receipt(&self, assignment: &Assignment<'_>, user: UserKey<'_>) -> Option<Receipt> {
+        let treatment = self.treatment.as_ref()?;
+        let (rollout, generation) = assignment.rollout?;
+        match assignment.reason {
+            Reason::Split | Reason::Holdback => Some(Receipt {
+                rollout,
+                generation,
+                arm: assignment.arm,
+                cluster: treatment.cluster(user),
+            }),
+            Reason::Forced | Reason::Idle(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assignment::bucket::{Purpose, SplitKey, SplitSalt};
+    use crate::assignment::{Idle, Served};
+    use crate::ids::{Generation, Label, PolicyName, PromptName, RolloutId, Version};
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    fn served(label: &str, version: u32) -> Served {
+        Served {
+            label: Label::new(label).unwrap(),
+            version: Some(Version::new(version).unwrap()),
+        }
+    }
+
+    fn users(names: &[&str]) -> Arc<BTreeSet<Arc<str>>> {
+        Arc::new(names.iter().map(|&name| name.into()).collect())
+    }
+
+    fn route(exposure_ppm: u32, holdback_ppm: u32) -> Route {
+        let policy = PolicyName::new("greeting").unwrap();
+        let salt = SplitSalt::of(None, &policy, Version::new(2).unwrap());
+        let secret = [3; 32];
+        let treatment = Treatment {
+            served: served("canary", 2),
+            exposure: Exposure::from_ppm(exposure_ppm).unwrap(),
+            holdback: Exposure::from_ppm(holdback_ppm).unwrap(),
+            rollout: RolloutId::new(17),
+            generation: Generation::new(3),
+            key: SplitKey::derive(&secret, Purpose::Split, &salt),
+            cluster_key: SplitKey::derive(&secret, Purpose::Cluster, &salt),
+            forced_treatment: users(&["qa-7"]),
+            forced_control: users(&["ceo"]),
+        };
+        Route {
+            policy,
+            prompt: PromptName::new("greeting").unwrap(),
+            control: served("production", 1),
+            treatment: Some(treatment),
+            idle: Idle::NoRollout,
+        }
+    }
+
+    fn user(name: &str) -> UserKey<'_> {
+        UserKey::new(name).unwrap()
+    }
+
+    #[test]
+    fn without_a_candidate_everybody_has_control_and_the_reason_says_why() {
+        let idle = Route {
+            treatment: None,
+            idle: Idle::RolledBack,
+            ..route(0, 0)
+        };
+        for name in ["anna", "qa-7"] {
+            let assignment = assign(&idle, user(name));
+            assert_eq!(assignment.arm, Arm::Control);
+            assert_eq!(assignment.served, &idle.control);
+            assert_eq!(assignment.reason, Reason::Idle(Idle::RolledBack));
+            assert_eq!(assignment.exposure, Exposure::NOBODY);
+            assert_eq!(idle.receipt(&assignment, user(name)), None);
+        }
+    }
+
+    #[test]
+    fn forced_users_have_their_arm_and_are_never_counted() {
+        for (ppm, name, arm) in [
+            (0, "qa-7", Arm::Treatment),
+            (1_000_000, "qa-7", Arm::Treatment),
+            (1_000_000, "ceo", Arm::Control),
+        ] {
+            let route = route(ppm, 0);
+            let assignment = assign(&route, user(name));
+            assert_eq!((assignment.arm, assignment.reason), (arm, Reason::Forced));
+            assert_eq!(route.receipt(&assignment, user(name)), None);
+        }
+    }
+
+    #[test]
+    fn the_receipt_says_what_was_served_in_which_rollout() {
+        let route = route(1_000_000, 0);
+        let assignment = assign(&route, user("anna"));
+        let receipt = route.receipt(&assignment, user("anna")).unwrap();
+        assert_eq!(receipt.arm, Arm::Treatment);
+        assert_eq!(Some((receipt.rollout, receipt.generation)), assignment.rollout);
+        assert_eq!(
+            receipt.cluster,
+            route.treatment.as_ref().unwrap().cluster(user("anna"))
+        );
+    }
+
+    #[test]
+    fn the_holdback_is_the_top_of_the_line_at_any_exposure() {
+        let names: Vec<String> = (0..2_000).map(|number| format!("user-{number}")).collect();
+        let held = |exposure_ppm| -> Vec<&str> {
+            let route = route(exposure_ppm, 100_000);
+            let is_held = |name: &&str| assign(&route, user(name)).reason == Reason::Holdback;
+            names.iter().map(String::as_str).filter(is_held).collect()
+        };
+        let at_all = held(1_000_000);
+        assert_eq!(held(50_000), at_all);
+        // 10% of 2,000 users are 200; the standard error is 13.
+        assert!((140..=260).contains(&at_all.len()), "{}", at_all.len());
+        let everybody = route(1_000_000, 100_000);
+        for name in &names {
+            let assignment = assign(&everybody, user(name));
+            let expected = match assignment.reason {
+                Reason::Holdback => Arm::Control,
+                Reason::Split | Reason::Forced | Reason::Idle(_) => Arm::Treatment,
+            };
+            assert_eq!(assignment.arm, expected, "{name}");
+        }
+    }
+}

@@ -27,7 +27,7 @@ pub trait Store: PromptStore + 'static {
     /// Creates a rollout with its first audit record and effects, and keeps its policy's text.
     ///
     /// [`StoreError::AlreadyRunning`] when the policy has a rollout that is not over.
-    async fn begin(&self, start: NewRollout) -> Result<RolloutState, StoreError>;
+    async fn begin(&self, start: NewRollout) -> Result<Begun, StoreError>;
 
     /// Commits a transition, its audit record, its effects and a checkpoint as one.
     ///
@@ -186,6 +186,15 @@ pub struct NewRollout {
     pub effects: Vec<crate::rollout::Effect>,
     /// When.
     pub at: Timestamp,
+}
+
+/// A rollout that was created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// Its state, with the id that the store gave it.
+    pub state: RolloutState,
+    /// Its effects, with their numbers.
+    pub effects: Vec<PendingEffect>,
 }
 
 /// Number of an effect.

@@ -43,6 +43,12 @@ pub enum CodecError {
     /// A value breaks a rule that every written value holds.
     #[error("{0}")]
     Malformed(&'static str),
+    /// The bytes changed after they were written.
+    #[error("the checksum does not match the bytes")]
+    Checksum,
+    /// They were written for other metrics.
+    #[error("the bytes are of a rollout with other metrics than the policy's")]
+    OtherMetrics,
 }
 
 impl ArmTallies {
@@ -109,6 +115,9 @@ fn read_tally(reader: &mut Reader<'_>) -> Result<Tally, CodecError> {
             count: reader.varint("a cluster's count")?,
             sum: reader.finite("a cluster's sum")?,
         };
+        if part.count == 0 {
+            return Err(CodecError::Malformed("a cluster of a tally is empty"));
+        }
         clusters.insert(cluster, part);
     }
     let counted = clusters
@@ -145,6 +154,10 @@ impl Writer {
     }
 
     pub(super) fn float(&mut self, value: f64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(super) fn integer(&mut self, value: i64) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
@@ -203,15 +216,28 @@ impl<'b> Reader<'b> {
         Err(CodecError::Malformed("a number does not fit in 64 bits"))
     }
 
+    /// Any float, NaN and infinities included.
+    pub(super) fn float(&mut self, what: &'static str) -> Result<f64, CodecError> {
+        Ok(f64::from_le_bytes(self.chunk(what)?))
+    }
+
     pub(super) fn finite(&mut self, what: &'static str) -> Result<f64, CodecError> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(CodecError::Truncated(what))?;
-        self.0 = rest;
-        let value = f64::from_le_bytes(*bytes);
+        let value = self.float(what)?;
         if value.is_finite() {
             Ok(value)
         } else {
             Err(CodecError::Malformed("a sum is not a finite number"))
         }
+    }
+
+    pub(super) fn integer(&mut self, what: &'static str) -> Result<i64, CodecError> {
+        Ok(i64::from_le_bytes(self.chunk(what)?))
+    }
+
+    fn chunk<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], CodecError> {
+        let (chunk, rest) = self.0.split_first_chunk().ok_or(CodecError::Truncated(what))?;
+        self.0 = rest;
+        Ok(*chunk)
     }
 
     pub(super) fn end(self) -> Result<(), CodecError> {
@@ -302,6 +328,8 @@ mod tests {
             "the clusters of a tally are not in order"
         );
         assert_eq!(refused(arm(&pair(4, 128))), "a cluster's number is above 127");
+        let empty = [&[2, 4, 0][..], &one, &[5, 2], &one].concat();
+        assert_eq!(refused(arm(&empty)), "a cluster of a tally is empty");
         assert_eq!(
             refused(arm(&[0])),
             "the clusters of a tally do not add up to its count"

@@ -8,8 +8,23 @@ use crate::policy::Role;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
+pub mod engine;
+pub mod settings;
+
+mod arm;
+mod bernoulli;
+mod checkpoint;
 pub mod codec;
+mod contrast;
+mod evidence;
+mod limit;
+mod metric;
+mod mixture;
+pub mod reading;
+mod special;
 mod tally;
+mod variance;
+pub mod verdict;
 
 /// Mergeable sufficient statistics of one arm of one metric in one tick.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -31,6 +31,14 @@ impl Tally {
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
+
+    /// Whether there is something to weigh: observations, and no sum that has overflowed.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_empty()
+            && self.sum.is_finite()
+            && self.sum_of_squares.is_finite()
+            && self.clusters.values().all(|part| part.sum.is_finite())
+    }
 }
 
 impl ClusterTally {

@@ -114,6 +114,14 @@ pub struct AnalysisRules {
 pub struct Alpha(f64);
 
 impl Alpha {
+    /// Chance of a false proof of health of one metric.
+    ///
+    /// All guardrails must prove it, so that their number needs no correction (Berger 1982,
+    /// intersection-union tests).
+    pub const NON_INFERIOR: Self = Self(0.05);
+    /// Chance of a false alarm of one fixed limit.
+    pub const LIMIT: Self = Self(0.01);
+
     /// Refuses values outside the open interval from 0 to 1, and NaN.
     pub fn new(value: f64) -> Option<Self> {
         (value > 0.0 && value < 1.0).then_some(Self(value))

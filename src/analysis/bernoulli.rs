@@ -1,0 +1,178 @@
+//! The tempered Bernoulli e-process: from counts alone, whether harm has become more likely.
+//!
+//! In each tick, treatment is bet to have the odds of harm of control times a ratio θ > 1. The bet
+//! is an e-variable whatever the common rate of that tick is: Turner, Ly & Grünwald 2024, "Generic
+//! E-variables for exact sequential k-sample tests that allow for optional stopping", theorem 1 for
+//! two Bernoulli streams. Products over ticks and mixtures over θ are e-processes again. That is
+//! exact for independent observations; for clustered ones the logarithm is divided by the design
+//! effect (STATISTICS 1.3), which can only slow the test where there is none.
+
+use super::settings::MixturePoint;
+use super::special::log_sum_exp;
+
+/// A rate closer than this to 0 or 1 leaves nothing to bet on.
+const RATE_EDGE: f64 = 1e-12;
+
+/// Harm counted in one arm in one tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Harm {
+    /// Observations, above 0.
+    pub(super) n: f64,
+    /// Harmful ones, 0 to `n`.
+    pub(super) s: f64,
+}
+
+/// Whether a rate is far enough from 0 and 1 to bet on.
+pub(super) fn is_bettable(rate: f64) -> bool {
+    (RATE_EDGE..=1.0 - RATE_EDGE).contains(&rate)
+}
+
+/// A mixture of bets on odds ratios, and the logarithm of what each has won.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct BernoulliProcess {
+    odds_ratios: [MixturePoint; 4],
+    /// ENGINE's ell, one per odds ratio.
+    pub(super) logs: [f64; 4],
+}
+
+impl BernoulliProcess {
+    pub(super) fn new(odds_ratios: [MixturePoint; 4]) -> Self {
+        Self::resume(odds_ratios, [0.0; 4])
+    }
+
+    /// Goes on from what bets on the same odds ratios have won.
+    pub(super) fn resume(odds_ratios: [MixturePoint; 4], logs: [f64; 4]) -> Self {
+        Self { odds_ratios, logs }
+    }
+
+    /// Bets one tick on treatment against control; `control_rate` must be known before the tick.
+    ///
+    /// ENGINE section 3.5. With p0 the control's rate, p1 the rate at θ times its odds and pm their
+    /// mean over the tick's observations, each observation multiplies by its probability under its
+    /// own arm's rate over that under pm; `ln(p1/pm)` is written as `ln(1 + (p1 − pm)/pm)`.
+    pub(super) fn bet_against_control(&mut self, control_rate: f64, treatment: Harm, control: Harm) {
+        if !is_bettable(control_rate) {
+            return;
+        }
+        let p0 = control_rate;
+        let n = treatment.n + control.n;
+        for (log, theta) in self.logs.iter_mut().zip(self.odds_ratios.map(|point| point.size)) {
+            let p1 = theta * p0 / (1.0 + (theta - 1.0) * p0);
+            let gap = p1 - p0;
+            let pm = (treatment.n * p1 + control.n * p0) / n;
+            let up = gap * control.n / n;
+            let down = gap * treatment.n / n;
+            *log += treatment.s * (up / pm).ln_1p()
+                + (treatment.n - treatment.s) * (-up / (1.0 - pm)).ln_1p()
+                + control.s * (-down / pm).ln_1p()
+                + (control.n - control.s) * (down / (1.0 - pm)).ln_1p();
+        }
+    }
+
+    /// Bets one tick on treatment against a fixed rate: the likelihood ratio of θ times its odds
+    /// (Wald 1945, the sequential probability ratio test; ENGINE section 3.5).
+    pub(super) fn bet_against_limit(&mut self, limit: f64, treatment: Harm) {
+        if !is_bettable(limit) {
+            return;
+        }
+        for (log, theta) in self.logs.iter_mut().zip(self.odds_ratios.map(|point| point.size)) {
+            *log += treatment.s * theta.ln() - treatment.n * ((theta - 1.0) * limit).ln_1p();
+        }
+    }
+
+    /// Log of the mixture, tempered by the design effect, at least 1.
+    pub(super) fn log_e(&self, design_effect: f64) -> f64 {
+        let mut terms = self.logs;
+        for (term, point) in terms.iter_mut().zip(self.odds_ratios) {
+            *term = point.share.ln() + *term / design_effect;
+        }
+        log_sum_exp(&terms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ODDS_RATIOS: [MixturePoint; 4] = [
+        MixturePoint {
+            size: 1.3,
+            share: 0.25,
+        },
+        MixturePoint {
+            size: 1.8,
+            share: 0.25,
+        },
+        MixturePoint {
+            size: 3.0,
+            share: 0.25,
+        },
+        MixturePoint {
+            size: 6.0,
+            share: 0.25,
+        },
+    ];
+
+    fn binomial(n: u32, p: f64) -> Vec<f64> {
+        let mut mass = vec![(1.0 - p).powf(f64::from(n))];
+        for k in 0..n {
+            let last = mass[mass.len() - 1];
+            mass.push(last * f64::from(n - k) / f64::from(k + 1) * p / (1.0 - p));
+        }
+        mass
+    }
+
+    proptest! {
+        /// The defining property, by enumeration: whatever the common rate is, and however wrong the
+        /// predicted one, a tick multiplies by at most 1 on average.
+        #[test]
+        fn a_tick_is_an_e_variable(
+            treated in 1..9_u32, controls in 1..9_u32, rate in 0.001..0.999, predicted in 0.001..0.999
+        ) {
+            let mut expectation = 0.0;
+            for (s_t, mass_t) in binomial(treated, rate).into_iter().enumerate() {
+                for (s_c, mass_c) in binomial(controls, rate).into_iter().enumerate() {
+                    let mut process = BernoulliProcess::new(ODDS_RATIOS);
+                    let treatment = Harm { n: f64::from(treated), s: s_t as f64 };
+                    let control = Harm { n: f64::from(controls), s: s_c as f64 };
+                    process.bet_against_control(predicted, treatment, control);
+                    expectation += mass_t * mass_c * process.log_e(1.0).exp();
+                }
+            }
+            prop_assert!(expectation <= 1.0 + 1e-9, "{expectation}");
+        }
+
+        #[test]
+        fn a_tick_against_a_limit_is_an_e_variable(
+            treated in 1..12_u32, limit in 0.001..0.999, below in 0.0..1.0
+        ) {
+            let mut expectation = 0.0;
+            for (s, mass) in binomial(treated, limit * below).into_iter().enumerate() {
+                let mut process = BernoulliProcess::new(ODDS_RATIOS);
+                process.bet_against_limit(limit, Harm { n: f64::from(treated), s: s as f64 });
+                expectation += mass * process.log_e(1.0).exp();
+            }
+            prop_assert!(expectation <= 1.0 + 1e-9, "{expectation}");
+        }
+    }
+
+    #[test]
+    fn rates_at_the_edge_are_not_bet_on() {
+        let harm = Harm { n: 10.0, s: 10.0 };
+        for rate in [0.0, 1e-13, 1.0 - 1e-13, 1.0, f64::NAN] {
+            let mut process = BernoulliProcess::new(ODDS_RATIOS);
+            process.bet_against_control(rate, harm, harm);
+            process.bet_against_limit(rate, harm);
+            assert_eq!(process, BernoulliProcess::new(ODDS_RATIOS), "{rate}");
+        }
+    }
+
+    #[test]
+    fn tempering_slows_but_keeps_the_sign() {
+        let mut process = BernoulliProcess::new(ODDS_RATIOS);
+        process.bet_against_limit(0.05, Harm { n: 100.0, s: 20.0 });
+        assert!(process.log_e(1.0) > process.log_e(2.0));
+        assert!(process.log_e(2.0) > 0.0);
+    }
+}

@@ -1,0 +1,178 @@
+//! The decision engine of one rollout: closed ticks in, an [`Assessment`] out at any time.
+//!
+//! The engine folds ticks in order and keeps sums alone, so that its state is small and a restart
+//! goes on bit for bit (see [`Engine::encode`]). Looking at it changes nothing: every number is
+//! valid at every look.
+
+use super::evidence::Viewpoint;
+use super::metric::MetricEngine;
+use super::reading::Reading;
+use super::settings::EnginePlan;
+use super::special::log_sum_exp;
+use super::verdict::{Conclusion, conclude};
+use super::{Assessment, Comparison, Evidence, TickTally, Verdict};
+use crate::ids::{MetricName, Tick};
+use crate::policy::{Alpha, Policy};
+use jiff::{SignedDuration, Timestamp};
+
+/// All metrics of one rollout, over all ticks so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Engine {
+    alpha: Alpha,
+    silence_max: SignedDuration,
+    pub(super) metrics: Vec<MetricEngine>,
+    /// The last closed tick.
+    pub(super) through: Option<Tick>,
+    /// The blame of the first [`Verdict::Fail`], as an index: what is proved once stays proved.
+    pub(super) failed: Option<usize>,
+}
+
+impl Engine {
+    /// An engine for a policy, before the first tick.
+    pub fn new(policy: &Policy) -> Self {
+        Self::from_plan(EnginePlan::of(policy))
+    }
+
+    /// An engine for any plan, before the first tick.
+    pub fn from_plan(plan: EnginePlan) -> Self {
+        let acts = |metric: &MetricEngine| metric.acts() && metric.contrast.is_some();
+        let mut metrics: Vec<_> = plan
+            .metrics
+            .into_iter()
+            .map(|metric| MetricEngine::new(metric, None))
+            .collect();
+        // Shares are normalised as logarithms, which no finite weight can overflow.
+        let logs: Vec<_> = metrics
+            .iter()
+            .filter(|metric| acts(metric))
+            .map(|metric| metric.plan.weight.ln())
+            .collect();
+        let whole = log_sum_exp(&logs);
+        for metric in metrics.iter_mut().filter(|metric| acts(metric)) {
+            metric.log_share = Some(metric.plan.weight.ln() - whole);
+        }
+        Self {
+            alpha: plan.alpha,
+            silence_max: plan.silence_max,
+            metrics,
+            through: None,
+            failed: None,
+        }
+    }
+
+    /// Takes in one closed tick, and says whether it was taken.
+    ///
+    /// Ticks come in order. One that is not after the last closed tick is already in the sums (a
+    /// replay after a restart), or comes too late to be predicted; it is not taken, and changes
+    /// nothing. Metrics that the engine does not know are passed over.
+    pub fn absorb(&mut self, tick: &TickTally) -> bool {
+        if self.through.is_some_and(|through| tick.tick <= through) {
+            return false;
+        }
+        self.through = Some(tick.tick);
+        for metric in &mut self.metrics {
+            if let Some(tallies) = tick.metrics.get(&metric.plan.name) {
+                metric.absorb(tick.tick, tallies);
+            }
+        }
+        // Evidence is judged after every tick: a proof between two looks is a proof.
+        if self.failed.is_none() {
+            let blame = conclude(&self.metrics, self.alpha.log_threshold()).blame;
+            self.failed = blame.and_then(|blame| self.position(&blame));
+        }
+        true
+    }
+
+    /// Notes that every tick up to `through` is closed, and that those not taken in were empty.
+    pub fn close_through(&mut self, through: Tick) {
+        self.through = self.through.max(Some(through));
+    }
+
+    /// The last closed tick; none before the first.
+    pub fn through(&self) -> Option<Tick> {
+        self.through
+    }
+
+    /// What all metrics together say; a failure stays one, with the blame of its first tick.
+    pub fn conclusion(&self) -> Conclusion {
+        let now = conclude(&self.metrics, self.alpha.log_threshold());
+        match self.failed.and_then(|index| self.metrics.get(index)) {
+            Some(blamed) => Conclusion {
+                verdict: Verdict::Fail,
+                blame: Some(blamed.plan.name.clone()),
+                ..now
+            },
+            None => now,
+        }
+    }
+
+    /// What the comparison of one metric with control shows.
+    pub fn contrast(&self, metric: &MetricName) -> Option<&Reading> {
+        self.metric(metric)?
+            .contrast
+            .as_ref()
+            .map(|contrast| contrast.reading())
+    }
+
+    /// What the comparison of one metric with its limit shows.
+    pub fn limit(&self, metric: &MetricName) -> Option<&Reading> {
+        self.metric(metric)?.limit.as_ref().map(|limit| limit.reading())
+    }
+
+    /// The conclusion at `now`, in a step that began at `since`.
+    ///
+    /// In this order: a failure, now or at any tick before, is [`Verdict::Fail`]; a guardrail whose
+    /// arm has been silent for too long makes it [`Verdict::Invalid`]; all guardrails proved healthy
+    /// make it [`Verdict::Pass`]. Silence counts from the later of `since` and the end of the arm's
+    /// last tick; with [`Comparison::TreatmentOnly`], control may be silent.
+    ///
+    /// Intervals hold at once for all looks with probability 1 − alpha, half of alpha on each side.
+    pub fn assess(&self, now: Timestamp, since: Timestamp, comparison: Comparison) -> Assessment {
+        let view = Viewpoint {
+            now,
+            since,
+            comparison,
+            silence_max: self.silence_max,
+            interval_threshold: self.alpha.log_threshold() + std::f64::consts::LN_2,
+        };
+        let metrics: Vec<Evidence> = self.metrics.iter().map(|metric| metric.evidence(&view)).collect();
+        let Conclusion {
+            verdict,
+            log_e_open,
+            blame,
+            ..
+        } = self.conclusion();
+        let silent = metrics.iter().any(|metric| metric.silent_since.is_some());
+        let verdict = if silent && verdict != Verdict::Fail {
+            Verdict::Invalid
+        } else {
+            verdict
+        };
+        Assessment {
+            at: now,
+            through: self.through.unwrap_or_else(|| Tick::of(since).previous()),
+            verdict,
+            log_e_combined: log_e_open,
+            threshold: self.alpha.log_threshold(),
+            threshold_non_inferior: Alpha::NON_INFERIOR.log_threshold(),
+            threshold_limit: Alpha::LIMIT.log_threshold(),
+            blame,
+            treated: self.treated(),
+            metrics,
+        }
+    }
+
+    /// Least number of treated observations over the guardrails; 0 without guardrails.
+    fn treated(&self) -> u64 {
+        let guardrails = self.metrics.iter().filter(|metric| metric.is_guardrail());
+        guardrails.map(|metric| metric.treatment.count).min().unwrap_or(0)
+    }
+
+    fn metric(&self, name: &MetricName) -> Option<&MetricEngine> {
+        self.metrics.iter().find(|metric| metric.plan.name == *name)
+    }
+
+    fn position(&self, name: &MetricName) -> Option<usize> {
+        self.metrics.iter().position(|metric| metric.plan.name == *name)
+    }
+}

@@ -1,0 +1,124 @@
+//! The half-normal mixture: an e-value for "the mean is shifted upwards", valid at every look.
+//!
+//! For a Brownian motion with drift, the likelihood ratio mixed over a half-normal prior of scale τ
+//! for the drift is a martingale under drift 0 and a supermartingale under less: Howard, Ramdas,
+//! McAuliffe & Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic confidence sequences",
+//! section 3.2, one-sided normal mixture. A standardised sum of observations behaves as one in
+//! information time: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2021, "Time-uniform central limit
+//! theory and asymptotic confidence sequences", section 2. Several scales keep large and small
+//! shifts fast alike.
+
+use super::settings::MixturePoint;
+use super::special::{log_half_normal_factor, log_sum_exp, t_to_z, z_to_t};
+
+/// Largest information ratio `I τ²`; beyond it the mixture has long settled, and infinity is near.
+const RATIO_MAX: f64 = 1e300;
+
+/// Halvings of a bisection: enough for the last bits of an `f64`.
+const HALVINGS: usize = 80;
+
+/// A statistic that is positive when it speaks against its null, and how far it may stray under it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Shifted {
+    /// The weighted sum, minus what the null allows it.
+    pub(super) sum: f64,
+    /// The weight `W` of that sum.
+    pub(super) weight: f64,
+    /// Its variance, above 0.
+    pub(super) variance: f64,
+    /// Degrees of freedom of that variance, at least 1.
+    pub(super) df: f64,
+}
+
+impl Shifted {
+    /// The same statistic with `growth` times the data, all proportions kept.
+    pub(super) fn grown(self, growth: f64) -> Self {
+        Self {
+            sum: self.sum * growth,
+            weight: self.weight * growth,
+            variance: self.variance * growth,
+            df: self.df,
+        }
+    }
+}
+
+/// A finite mixture of half-normal priors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct HalfNormalMixture {
+    scales: [MixturePoint; 3],
+}
+
+impl HalfNormalMixture {
+    pub(super) fn new(scales: [MixturePoint; 3]) -> Self {
+        Self { scales }
+    }
+
+    /// Log e-value against "the shift is not positive" (ENGINE section 5, `ME`).
+    pub(super) fn log_e(&self, shifted: Shifted) -> f64 {
+        let z = t_to_z(shifted.sum / shifted.variance.sqrt(), shifted.df);
+        self.log_e_of_z(z, information(shifted.weight, shifted.variance))
+    }
+
+    fn log_e_of_z(&self, z: f64, information: f64) -> f64 {
+        log_sum_exp(&self.scales.map(|scale| {
+            let ratio = (information * scale.size * scale.size).min(RATIO_MAX);
+            let y = z * (ratio / (1.0 + ratio)).sqrt();
+            scale.share.ln() - 0.5 * ratio.ln_1p() + log_half_normal_factor(y)
+        }))
+    }
+
+    /// How far a shift `sum / weight` must lie from the estimate for its null to have a log e-value
+    /// of `log_threshold` against it; infinite where no finite shift has.
+    ///
+    /// This inverts [`log_e`](Self::log_e) in the null for a fixed variance: the set of shifts
+    /// within this distance on both sides is a confidence sequence at twice the error
+    /// `exp(-log_threshold)` (duality of tests and sets; STATISTICS 1.2).
+    pub(super) fn distance(&self, weight: f64, variance: f64, df: f64, log_threshold: f64) -> f64 {
+        let information = information(weight, variance);
+        let crosses = |z: f64| self.log_e_of_z(z, information) >= log_threshold;
+        let Some(z) = least_crossing(0.0, Z_MAX, crosses) else {
+            return f64::INFINITY;
+        };
+        z_to_t(z, df) * variance.sqrt() / weight
+    }
+
+    /// The least growth of the data, from `least` to `most`, at which the statistic as it stands
+    /// reaches `log_threshold`; none when it never does.
+    pub(super) fn growth_until(
+        &self,
+        shifted: Shifted,
+        log_threshold: f64,
+        least: f64,
+        most: f64,
+    ) -> Option<f64> {
+        let crosses = |log_growth: f64| self.log_e(shifted.grown(log_growth.exp())) >= log_threshold;
+        least_crossing(least.ln(), most.ln(), crosses).map(f64::exp)
+    }
+}
+
+/// Largest standard normal value that is searched; by then every e-value is astronomical.
+const Z_MAX: f64 = 1e6;
+
+fn information(weight: f64, variance: f64) -> f64 {
+    weight * (weight / variance)
+}
+
+/// The least point from `low` to `high` where `crosses` turns true, by bisection.
+fn least_crossing(low: f64, high: f64, crosses: impl Fn(f64) -> bool) -> Option<f64> {
+    if crosses(low) {
+        return Some(low);
+    }
+    if !crosses(high) {
+        return None;
+    }
+    let (mut below, mut above) = (low, high);
+    for _ in 0..HALVINGS {
+        let middle = below + (above - below) / 2.0;
+        if crosses(middle) {
+            above = middle;
+        } else {
+            below = middle;
+        }
+    }
+    Some(above)
+}

@@ -1,0 +1,94 @@
+//! One conclusion from all metrics.
+//!
+//! The weighted mean of e-values is an e-value under any dependence (Vovk & Wang 2021, "E-values:
+//! calibration, combination and applications", section 3), so that by Ville 1939 the chance that it
+//! ever reaches 1/alpha while no metric is worse is at most alpha. A metric that is proved to be
+//! within its margin leaves the mean: what is left is no larger, and a harmless difference cannot
+//! hide a harmful one (ENGINE section 7).
+
+use super::Verdict;
+use super::metric::MetricEngine;
+use super::special::log_sum_exp;
+use crate::ids::MetricName;
+
+/// What all metrics together say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conclusion {
+    /// What to make of it; never [`Verdict::Invalid`], which depends on the time.
+    pub verdict: Verdict,
+    /// Log of the weighted mean of e-values over all compared metrics that act; none without any.
+    pub log_e_all: Option<f64>,
+    /// The same over those that are not proved healthy; none when all are.
+    pub log_e_open: Option<f64>,
+    /// The metric with the largest part in [`Self::log_e_open`]; the first of equals.
+    pub lead: Option<MetricName>,
+    /// The metric to blame for [`Verdict::Fail`].
+    pub blame: Option<MetricName>,
+}
+
+/// Draws the conclusion of the present readings (ENGINE section 7); `threshold` is −ln alpha.
+pub(super) fn conclude(metrics: &[MetricEngine], threshold: f64) -> Conclusion {
+    let mut all = Vec::with_capacity(metrics.len());
+    let mut open = Vec::with_capacity(metrics.len());
+    let mut lead = Largest::default();
+    let mut broken = Largest::default();
+    for metric in metrics {
+        if let (Some(contrast), Some(log_share)) = (&metric.contrast, metric.log_share) {
+            let reading = contrast.reading();
+            let term = log_share + reading.log_e_worse;
+            all.push(term);
+            if reading.verdict != Verdict::Pass {
+                open.push(term);
+                lead.offer(term, &metric.plan.name);
+            }
+        }
+        if let Some(reading) = metric.limit.as_ref().map(|limit| limit.reading())
+            && metric.acts()
+            && reading.verdict == Verdict::Fail
+        {
+            broken.offer(reading.log_e_worse, &metric.plan.name);
+        }
+    }
+    let log_e_open = (!open.is_empty()).then(|| log_sum_exp(&open));
+    let lead = lead.name();
+    let (verdict, blame) = match (broken.name(), log_e_open) {
+        (Some(broken), _) => (Verdict::Fail, Some(broken)),
+        (None, Some(log_e)) if log_e >= threshold => (Verdict::Fail, lead.clone()),
+        (None, _) if guardrails_pass(metrics) => (Verdict::Pass, None),
+        (None, _) => (Verdict::Inconclusive, None),
+    };
+    Conclusion {
+        verdict,
+        log_e_all: (!all.is_empty()).then(|| log_sum_exp(&all)),
+        log_e_open,
+        lead,
+        blame,
+    }
+}
+
+/// Whether there is a guardrail with a comparison, and all of them are proved healthy.
+fn guardrails_pass(metrics: &[MetricEngine]) -> bool {
+    let mut verdicts = metrics
+        .iter()
+        .filter(|metric| metric.is_guardrail())
+        .filter_map(|metric| metric.contrast.as_ref())
+        .map(|contrast| contrast.reading().verdict)
+        .peekable();
+    verdicts.peek().is_some() && verdicts.all(|verdict| verdict == Verdict::Pass)
+}
+
+/// The largest of what is offered, and the first of equals.
+#[derive(Default)]
+struct Largest<'m>(Option<(f64, &'m MetricName)>);
+
+impl<'m> Largest<'m> {
+    fn offer(&mut self, value: f64, name: &'m MetricName) {
+        if self.0.is_none_or(|(largest, _)| value > largest) {
+            self.0 = Some((value, name));
+        }
+    }
+
+    fn name(&self) -> Option<MetricName> {
+        self.0.map(|(_, name)| name.clone())
+    }
+}

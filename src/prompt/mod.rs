@@ -216,6 +216,19 @@ pub enum PromptError {
         /// The newest one in the journal.
         seen: Generation,
     },
+    /// The label was moved for a newer rollout since.
+    #[error("label `{label}` was moved for rollout {by} since: rollout {rollout} has no say in it any more")]
+    Overtaken {
+        /// The label.
+        label: Label,
+        /// The rollout that asks.
+        rollout: RolloutId,
+        /// The newer one.
+        by: RolloutId,
+    },
+    /// The label is computed.
+    #[error("label `{0}` always names the newest version: it cannot be set, removed or protected")]
+    ReservedLabel(Label),
     /// The draft breaks a rule.
     #[error("{0}")]
     InvalidDraft(String),
@@ -293,3 +306,7 @@ pub trait PromptStore: Send + Sync {
         evaluation: Evaluation,
     ) -> Result<(), PromptError>;
 }
+
+pub mod draft;
+pub mod labels;
+pub mod template;

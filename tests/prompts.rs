@@ -9,3 +9,6 @@ mod drafts;
 
 #[path = "prompts/templates.rs"]
 mod templates;
+
+#[path = "prompts/differences.rs"]
+mod differences;

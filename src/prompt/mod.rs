@@ -307,6 +307,7 @@ pub trait PromptStore: Send + Sync {
     ) -> Result<(), PromptError>;
 }
 
+pub mod diff;
 pub mod draft;
 pub mod labels;
 pub mod template;

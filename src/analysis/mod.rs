@@ -23,6 +23,8 @@ mod mixture;
 pub mod reading;
 mod special;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod variance;
 pub mod verdict;
 

@@ -1,0 +1,189 @@
+//! Whatever the data are: no panic, and no number that is not finite.
+
+use super::*;
+use crate::analysis::{ArmTallies, ClusterTally, Tally, Verdict};
+use proptest::prelude::*;
+
+fn metrics() -> Vec<Metric> {
+    let wide = MetricKind::Score {
+        min: -1e200,
+        max: 1e200,
+    };
+    vec![
+        Metric {
+            limit: Some(0.5),
+            ..score("unit")
+        },
+        Metric {
+            limit: Some(0.3),
+            ..rate("rate")
+        },
+        Metric {
+            better: Better::Higher,
+            margin: Margin::Relative(0.2),
+            limit: Some(0.9),
+            ..rate("thumbs")
+        },
+        Metric {
+            margin: Margin::Relative(0.1),
+            baseline: Some(f64::MIN_POSITIVE),
+            ..score("tiny")
+        },
+        Metric {
+            kind: wide,
+            margin: Margin::Absolute(1e150),
+            baseline: None,
+            ..score("wide")
+        },
+    ]
+}
+
+fn odd_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        Just(0.0),
+        Just(1.0),
+        Just(0.7),
+        0.0..1.0,
+        Just(f64::MIN_POSITIVE),
+        Just(5e-324),
+        Just(-1e-300),
+        Just(1e15),
+        Just(1e160),
+        Just(-1e200),
+        Just(f64::MAX),
+    ]
+}
+
+fn odd_count() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(0_u64),
+        Just(1),
+        1..40_u64,
+        Just(1_000_000_000_000_000),
+        Just(u64::MAX / 4)
+    ]
+}
+
+/// An arm whose observations in each cluster are all the same value.
+fn odd_tally() -> impl Strategy<Value = Tally> {
+    prop::collection::vec((0..128_u8, odd_count(), odd_value()), 0..40).prop_map(|parts| {
+        let mut tally = Tally::default();
+        for (cluster, count, value) in parts {
+            if count == 0 {
+                continue;
+            }
+            let sum = count as f64 * value;
+            let cluster = Cluster::new(cluster).unwrap();
+            let part = Tally {
+                count,
+                sum,
+                sum_of_squares: sum * value,
+                clusters: BTreeMap::from([(cluster, ClusterTally { count, sum })]),
+            };
+            tally.merge(&part);
+        }
+        tally
+    })
+}
+
+fn odd_ticks() -> impl Strategy<Value = Vec<Vec<ArmTallies>>> {
+    let arms = (odd_tally(), odd_tally()).prop_map(|(control, treatment)| ArmTallies { control, treatment });
+    prop::collection::vec(prop::collection::vec(arms, 5), 1..8)
+}
+
+fn assert_finite(assessment: &Assessment) -> Result<(), TestCaseError> {
+    prop_assert!(assessment.log_e_combined.is_none_or(f64::is_finite));
+    for evidence in &assessment.metrics {
+        let (lower, upper) = evidence.interval.unzip();
+        let numbers = [
+            Some(evidence.log_e_worse),
+            Some(evidence.log_e_non_inferior),
+            evidence.log_e_limit,
+            evidence.difference,
+            lower,
+            upper,
+            evidence.margin,
+            evidence.control.mean,
+            evidence.treatment.mean,
+        ];
+        prop_assert!(numbers.into_iter().flatten().all(f64::is_finite), "{evidence:?}");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn odd_data_give_finite_evidence(ticks in odd_ticks()) {
+        let metrics = metrics();
+        let policy = policy(metrics.clone());
+        let mut engine = Engine::new(&policy);
+        for (second, arms) in (START..).zip(ticks) {
+            let metrics = metrics.iter().map(|metric| metric.name.clone()).zip(arms).collect();
+            engine.absorb(&TickTally { tick: Tick::new(second), metrics });
+            assert_finite(&engine.assess(at(second + 1), at(START), Comparison::Concurrent))?;
+        }
+        // Compared as bytes, because sums that have overflowed may hold NaN.
+        let restored = Engine::decode(&policy, &engine.encode()).unwrap();
+        prop_assert_eq!(restored.encode(), engine.encode());
+    }
+}
+
+#[test]
+fn constant_equal_data_prove_nothing() {
+    let mut engine = Engine::new(&policy(vec![score("quality")]));
+    for second in START..START + 50 {
+        let mut arms = ArmTallies::default();
+        for cluster in 0..40 {
+            arms.add(Arm::Control, Cluster::new(cluster).unwrap(), 0.75);
+            arms.add(Arm::Treatment, Cluster::new(cluster).unwrap(), 0.75);
+        }
+        let metrics = BTreeMap::from([(name("quality"), arms)]);
+        engine.absorb(&TickTally {
+            tick: Tick::new(second),
+            metrics,
+        });
+    }
+    let assessment = engine.assess(at(START + 50), at(START), Comparison::Concurrent);
+    let quality = &assessment.metrics[0];
+    assert_eq!(
+        (quality.verdict, quality.interval, quality.needs),
+        (Verdict::Inconclusive, None, None)
+    );
+    assert_eq!((quality.log_e_worse, quality.log_e_non_inferior), (0.0, 0.0));
+}
+
+#[test]
+fn all_successes_pass() {
+    let mut world = World::new(vec![rate("errors")]);
+    world.pass(200, &[("errors", Values::Chance(0.0), Values::Chance(0.0))]);
+    assert_eq!(world.assess().verdict, Verdict::Pass);
+}
+
+#[test]
+fn one_arm_alone_decides_nothing() {
+    let mut world = World::new(vec![score("quality")]);
+    world.pass(200, &[("quality", Values::Absent, Values::Around(0.1))]);
+    let quality = world.evidence("quality");
+    assert_eq!(
+        (quality.verdict, quality.difference, quality.interval),
+        (Verdict::Inconclusive, None, None)
+    );
+}
+
+#[test]
+fn a_sum_that_overflowed_does_not_blind_the_rest() {
+    let mut world = World::new(vec![score("quality")]);
+    let mut poisoned = ArmTallies::default();
+    poisoned.add(Arm::Treatment, Cluster::new(1).unwrap(), f64::MAX);
+    poisoned.add(Arm::Treatment, Cluster::new(1).unwrap(), f64::MAX);
+    let metrics = BTreeMap::from([(name("quality"), poisoned)]);
+    world.engine.absorb(&TickTally {
+        tick: Tick::new(START),
+        metrics,
+    });
+    world.second += 1;
+    world.pass(60, &[("quality", Values::Around(0.75), Values::Around(0.5))]);
+    assert_eq!(world.assess().verdict, Verdict::Fail);
+}

@@ -1,0 +1,184 @@
+//! The engine from outside: policies in, observations in, assessments out.
+
+use super::engine::Engine;
+use super::{Assessment, Comparison, Evidence, TickTally};
+use crate::ids::{
+    Arm, Cluster, Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Tick,
+};
+use crate::policy::{
+    Alpha, AnalysisRules, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric, MetricKind,
+    OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Scheme,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+mod continuing;
+mod deciding;
+mod extremes;
+mod showing;
+
+/// The second at which every test begins.
+const START: i64 = 1_800_000_000;
+
+/// How long a guardrail may be silent in the tests' policies.
+const SILENCE_MAX: SignedDuration = SignedDuration::from_mins(30);
+
+fn name(name: &str) -> MetricName {
+    MetricName::new(name).unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn policy(metrics: Vec<Metric>) -> Policy {
+    Policy {
+        name: PolicyName::new("answers").unwrap(),
+        owner: None,
+        revision: Revision::of(""),
+        source: "".into(),
+        prompt: PromptName::new("answers").unwrap(),
+        registry: RegistryName::new("embedded").unwrap(),
+        labels: ArmLabels {
+            control: Label::new("production").unwrap(),
+            treatment: Label::new("canary").unwrap(),
+        },
+        assignment: AssignmentRules {
+            scheme: Scheme::Serin,
+            salt: None,
+            holdback: Exposure::NOBODY,
+            force: Forced::default(),
+        },
+        steps: vec![],
+        watch: SignedDuration::ZERO,
+        analysis: AnalysisRules {
+            alpha: Alpha::new(0.05).unwrap(),
+            every: SignedDuration::from_secs(5),
+            no_data: Patience {
+                after: SILENCE_MAX,
+                then: OnNoData::Hold,
+            },
+            on_fail: OnFail::RollBack,
+            inconclusive: Patience {
+                after: SignedDuration::from_hours(72),
+                then: OnInconclusive::Pause,
+            },
+        },
+        metrics,
+        gates: Gates::default(),
+        notify: vec![],
+    }
+}
+
+/// A guardrail from 0 to 1 of which more is better, with a margin of 0.05.
+fn score(metric: &str) -> Metric {
+    Metric {
+        name: name(metric),
+        kind: MetricKind::Score { min: 0.0, max: 1.0 },
+        better: Better::Higher,
+        role: Role::Guardrail,
+        margin: Margin::Absolute(0.05),
+        limit: None,
+        weight: 1.0,
+        baseline: Some(0.75),
+    }
+}
+
+/// A guardrail of 0 and 1 of which 1 is harm, with a margin of 0.05.
+fn rate(metric: &str) -> Metric {
+    Metric {
+        kind: MetricKind::Rate,
+        better: Better::Lower,
+        baseline: Some(0.1),
+        ..score(metric)
+    }
+}
+
+/// Where the values of one arm come from.
+#[derive(Debug, Clone, Copy)]
+enum Values {
+    /// Numbers around a mean, up to 0.2 off.
+    Around(f64),
+    /// 1 with this chance, else 0.
+    Chance(f64),
+    /// None at all.
+    Absent,
+}
+
+/// An engine, and users who come and go by a fixed sequence of random numbers.
+#[derive(Debug, Clone)]
+struct World {
+    engine: Engine,
+    second: i64,
+    random: u64,
+}
+
+impl World {
+    fn new(metrics: Vec<Metric>) -> Self {
+        Self {
+            engine: Engine::new(&policy(metrics)),
+            second: START,
+            random: 7,
+        }
+    }
+
+    /// Lets `seconds` ticks pass in which every metric gets ten observations per arm.
+    fn pass(&mut self, seconds: i64, metrics: &[(&str, Values, Values)]) {
+        for _ in 0..seconds {
+            let tick = self.tick(metrics);
+            assert!(self.engine.absorb(&tick));
+        }
+    }
+
+    fn tick(&mut self, metrics: &[(&str, Values, Values)]) -> TickTally {
+        let mut tick = TickTally {
+            tick: Tick::new(self.second),
+            metrics: BTreeMap::new(),
+        };
+        self.second += Tick::SECONDS;
+        for &(metric, control, treatment) in metrics {
+            let tallies = tick.metrics.entry(name(metric)).or_default();
+            for _ in 0..10 {
+                for (arm, values) in [(Arm::Control, control), (Arm::Treatment, treatment)] {
+                    let cluster = Cluster::from_hash(self.random());
+                    if let Some(value) = self.draw(values) {
+                        tallies.add(arm, cluster, value);
+                    }
+                }
+            }
+        }
+        tick
+    }
+
+    fn draw(&mut self, values: Values) -> Option<f64> {
+        let uniform = self.random() as f64 / 2.0_f64.powi(64);
+        match values {
+            Values::Around(mean) => Some(mean + 0.4 * (uniform - 0.5)),
+            Values::Chance(chance) => Some(if uniform < chance { 1.0 } else { 0.0 }),
+            Values::Absent => None,
+        }
+    }
+
+    /// SplitMix64 (Steele, Lea & Flood 2014).
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// The assessment right after the last tick, in a step that began at the start.
+    fn assess(&self) -> Assessment {
+        self.engine
+            .assess(at(self.second), at(START), Comparison::Concurrent)
+    }
+
+    fn evidence(&self, metric: &str) -> Evidence {
+        self.assess()
+            .metrics
+            .into_iter()
+            .find(|evidence| evidence.metric == name(metric))
+            .unwrap()
+    }
+}

@@ -95,8 +95,7 @@ impl Limit {
         let spread = Spread::of(arm, ArmSpread::default(), 1.0);
         let guards_hold = self.sums.treatment.used >= self.settings.test.treated_min
             && arm.effective_clusters >= self.settings.test.effective_clusters_min
-            && spread.by_observation > 0.0
-            && self.sums.sum.is_finite();
+            && spread.by_observation > 0.0;
         let log_e_worse = if guards_hold { self.log_e(spread) } else { 0.0 };
         let broken = guards_hold && log_e_worse >= self.settings.test.alpha.log_threshold();
         self.reading = Reading {

@@ -122,3 +122,74 @@ fn least_crossing(low: f64, high: f64, crosses: impl Fn(f64) -> bool) -> Option<
     }
     Some(above)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mixture(margin: f64) -> HalfNormalMixture {
+        let point = |scale: f64, share| MixturePoint {
+            size: scale * margin,
+            share,
+        };
+        HalfNormalMixture::new([point(1.0, 0.5), point(3.0, 0.3), point(9.0, 0.2)])
+    }
+
+    proptest! {
+        #[test]
+        fn the_distance_is_where_the_e_value_crosses(
+            weight in 1.0..1e6, variance in 1e-3..1e6, df in 1.0..250.0, threshold in 0.5..20.0
+        ) {
+            let mixture = mixture(0.05);
+            let distance = mixture.distance(weight, variance, df, threshold);
+            prop_assume!(distance.is_finite());
+            let log_e = mixture.log_e(Shifted { sum: distance * weight, weight, variance, df });
+            prop_assert!((log_e - threshold).abs() < 1e-6, "{log_e} at {distance}");
+        }
+
+        #[test]
+        fn more_shift_is_more_evidence(
+            sum in -1e3..1e3, more in 0.0..1e3, variance in 1e-3..1e6, df in 1.0..250.0
+        ) {
+            let log_e = |sum| mixture(0.05).log_e(Shifted { sum, weight: 100.0, variance, df });
+            prop_assert!(log_e(sum) <= log_e(sum + more) + 1e-12);
+        }
+
+        /// Ville's bound by simulation is left to simulations; here, that one look is an e-value:
+        /// the mean of e over a standard normal z is 1.
+        #[test]
+        fn the_mean_under_the_null_is_one(log_information in -5.0..5.0) {
+            let information = f64::exp(log_information);
+            let mixture = mixture(0.05);
+            let step = 0.005;
+            let mean: f64 = (-8_000..8_000)
+                .map(|index| f64::from(index) * step)
+                .map(|z| (mixture.log_e_of_z(z, information) - 0.5 * z * z).exp() * step)
+                .sum::<f64>() / (2.0 * std::f64::consts::PI).sqrt();
+            prop_assert!((mean - 1.0).abs() < 1e-6, "{mean}");
+        }
+    }
+
+    #[test]
+    fn growth_is_found_where_it_is_enough() {
+        let shifted = Shifted {
+            sum: 5.0,
+            weight: 100.0,
+            variance: 25.0,
+            df: 100.0,
+        };
+        let mixture = mixture(0.05);
+        let growth = mixture.growth_until(shifted, 3.0, 1.0, 1e6).unwrap();
+        assert!((mixture.log_e(shifted.grown(growth)) - 3.0).abs() < 1e-6);
+        assert_eq!(mixture.growth_until(shifted, 3.0, 1.0, growth / 2.0), None);
+        assert_eq!(
+            mixture.growth_until(shifted, 3.0, growth * 2.0, 1e6),
+            Some((growth * 2.0).ln().exp())
+        );
+        assert_eq!(
+            mixture.growth_until(Shifted { sum: -5.0, ..shifted }, 3.0, 1.0, 1e6),
+            None
+        );
+    }
+}

@@ -187,9 +187,76 @@ impl Spread {
     /// How much clustering widens the variance (d), at least 1.
     pub(super) fn design_effect(self) -> f64 {
         if self.by_observation > 0.0 {
-            (self.by_cluster / self.by_observation).clamp(1.0, f64::MAX)
+            (self.by_cluster / self.by_observation).max(1.0)
         } else {
             1.0
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::arm::Coding;
+    use crate::analysis::{ClusterTally, Tally};
+
+    fn sums(clusters: usize, parts: &[(u8, u64, f64)]) -> ArmSums {
+        let mut tally = Tally::default();
+        for &(cluster, count, sum) in parts {
+            let cluster = Cluster::new(cluster).unwrap();
+            let mean = sum / count_as_f64(count);
+            for _ in 0..count {
+                tally.add(cluster, mean);
+            }
+        }
+        let mut sums = ArmSums::new(clusters);
+        sums.enter(&TickArm::of(&tally, Coding::Mean).unwrap(), 1.0, 0.0);
+        sums
+    }
+
+    #[test]
+    fn equal_clusters_count_whole_and_unequal_ones_less() {
+        let effective = |parts| sums(8, parts).spread().effective_clusters;
+        assert!((effective(&[(0, 5, 1.0), (1, 5, 1.0), (2, 5, 1.0)]) - 3.0).abs() < 1e-12);
+        assert!((effective(&[(0, 3, 1.0), (1, 1, 1.0)]) - 1.6).abs() < 1e-12);
+        assert!(effective(&[(0, 1000, 1.0), (1, 1, 1.0)]) < 1.01);
+    }
+
+    #[test]
+    fn untouched_clusters_count_as_zero_residuals() {
+        // Residuals 2, 0, 0, 0 around their mean of a half: 4/3 of (1.5² + 3 · 0.5²).
+        let spread = Spread::of(sums(4, &[(1, 2, 2.0)]).spread(), ArmSpread::default(), 1.0);
+        assert!((spread.by_cluster - 4.0).abs() < 1e-12);
+        assert!((spread.design_effect() - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn clusters_beyond_the_setting_are_folded() {
+        assert_eq!(sums(4, &[(5, 2, 1.0)]), sums(4, &[(1, 2, 1.0)]));
+    }
+
+    #[test]
+    fn clusters_that_overflow_leave_no_variance_at_all() {
+        // The arm's own sums look harmless; only the clusters' are beyond squaring.
+        let cluster = |number| Cluster::new(number).unwrap();
+        let huge = |sum| ClusterTally { count: 1, sum };
+        let clusters = [(cluster(0), huge(f64::MAX)), (cluster(1), huge(-f64::MAX))];
+        let tally = Tally {
+            count: 2,
+            sum: 1.0,
+            sum_of_squares: 1.0,
+            clusters: clusters.into(),
+        };
+        let mut sums = ArmSums::new(4);
+        sums.enter(&TickArm::of(&tally, Coding::Mean).unwrap(), 1.0, 0.0);
+        let spread = Spread::of(sums.spread(), ArmSpread::default(), 1.0);
+        assert_eq!(
+            spread,
+            Spread {
+                by_observation: 0.0,
+                by_cluster: 0.0,
+                df: 1.0
+            }
+        );
     }
 }

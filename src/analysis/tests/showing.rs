@@ -92,6 +92,37 @@ fn intervals_stay_inside_of_what_is_possible() {
 }
 
 #[test]
+fn an_interval_that_bounds_nothing_is_the_whole_range() {
+    // A mixture tuned to differences of a hair knows nothing of large ones after so little data.
+    let fine = Metric {
+        margin: Margin::Absolute(1e-6),
+        ..score("quality")
+    };
+    let mut world = World::new(vec![fine]);
+    world.pass(5, &[("quality", GOOD, GOOD)]);
+    assert_eq!(world.evidence("quality").interval, Some((-1.0, 1.0)));
+}
+
+#[test]
+fn a_difference_at_the_edge_has_half_of_alpha_against_it() {
+    let log_e_worse_if = |shift: f64| {
+        let mut world = World::new(vec![score("quality")]);
+        world.pass(100, &[("quality", GOOD, Values::Around(0.75 - shift))]);
+        (
+            world.evidence("quality").log_e_worse,
+            world.evidence("quality").interval.unwrap(),
+        )
+    };
+    let (_, (lower, upper)) = log_e_worse_if(0.0);
+    // Treatment moved by the interval's end: equality is now at the edge. Only the predicted
+    // centres, and with them the variance, differ a little.
+    let (log_e, _) = log_e_worse_if(upper);
+    assert!((log_e - 40.0_f64.ln()).abs() < 0.15, "{log_e}");
+    let (log_e, _) = log_e_worse_if(lower);
+    assert!(log_e < 0.0, "{log_e}");
+}
+
+#[test]
 fn a_relative_margin_is_shown_in_metric_units() {
     let metric = Metric {
         margin: Margin::Relative(0.1),
@@ -121,6 +152,20 @@ fn needs_foretells_when_health_is_proved() {
         );
         assert_eq!(world.evidence("it").needs, None);
     }
+}
+
+#[test]
+fn needs_covers_the_events_that_a_rate_must_have_had_time_for() {
+    let rare = Metric {
+        margin: Margin::Absolute(0.02),
+        baseline: Some(0.001),
+        ..rate("errors")
+    };
+    let mut world = World::new(vec![rare]);
+    world.pass(10, &[("errors", Values::Chance(0.0), Values::Chance(0.0))]);
+    // Ten harmful ones at two in a hundred take about five hundred, of which a hundred are there.
+    let needs = world.evidence("errors").needs.unwrap();
+    assert!(needs >= 370, "{needs}");
 }
 
 #[test]

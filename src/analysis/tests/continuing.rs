@@ -31,7 +31,13 @@ fn ticks(seconds: usize, seed: u64) -> Vec<TickTally> {
     };
     (0..seconds)
         .map(|_| {
-            let arm = |values, draw: u64| if draw % 5 == 0 { Values::Absent } else { values };
+            let arm = |values, draw: u64| {
+                if draw.is_multiple_of(5) {
+                    Values::Absent
+                } else {
+                    values
+                }
+            };
             let draws: [u64; 3] = std::array::from_fn(|_| world.random());
             world.tick(&[
                 (

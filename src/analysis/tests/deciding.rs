@@ -340,3 +340,46 @@ fn a_relative_margin_of_a_good_rate_is_a_share_of_what_people_see() {
     assert!((thumbs.margin.unwrap() - 0.09).abs() < 0.005, "{thumbs:?}");
     assert_eq!(thumbs.verdict, Verdict::Pass);
 }
+
+#[test]
+fn a_relative_margin_of_a_good_rate_is_that_of_its_mean() {
+    // With one in five good, the variance at the null is the smaller one, so that the test of the
+    // rate is the test of the mean of the same zeros and ones.
+    let relative = Metric {
+        better: Better::Higher,
+        margin: Margin::Relative(0.5),
+        baseline: Some(0.2),
+        ..rate("it")
+    };
+    let as_mean = Metric {
+        kind: MetricKind::Score { min: 0.0, max: 1.0 },
+        ..relative.clone()
+    };
+    let evidence = |metric| {
+        let mut world = World::new(vec![metric]);
+        world.pass(40, &[("it", Values::Chance(0.2), Values::Chance(0.2))]);
+        world.evidence("it")
+    };
+    let (rate, mean) = (evidence(relative), evidence(as_mean));
+    assert!(
+        (rate.log_e_non_inferior - mean.log_e_non_inferior).abs() < 1e-9,
+        "{rate:?} {mean:?}"
+    );
+    assert!((rate.margin.unwrap() - mean.margin.unwrap()).abs() < 1e-12);
+}
+
+#[test]
+fn a_relative_margin_of_a_good_rate_expects_its_events() {
+    // Harm of 5% may rise to 14.5%: a hundred treated would have shown more than ten.
+    let thumbs = Metric {
+        better: Better::Higher,
+        margin: Margin::Relative(0.1),
+        baseline: Some(0.95),
+        ..rate("it")
+    };
+    let mut world = World::new(vec![thumbs]);
+    world.pass(6, &[("it", Values::Chance(0.95), Values::Chance(0.95))]);
+    assert!(world.evidence("it").log_e_non_inferior.abs() < f64::MIN_POSITIVE);
+    world.pass(4, &[("it", Values::Chance(0.95), Values::Chance(0.95))]);
+    assert!(world.evidence("it").log_e_non_inferior.abs() > 0.01);
+}

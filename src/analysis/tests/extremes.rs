@@ -176,16 +176,59 @@ fn one_arm_alone_decides_nothing() {
 
 #[test]
 fn a_sum_that_overflowed_does_not_blind_the_rest() {
+    let cluster = Cluster::new(1).unwrap();
+    let odd = |sum, sum_of_squares, clustered| Tally {
+        count: 1,
+        sum,
+        sum_of_squares,
+        clusters: BTreeMap::from([(
+            cluster,
+            ClusterTally {
+                count: 1,
+                sum: clustered,
+            },
+        )]),
+    };
+    let inf = f64::INFINITY;
     let mut world = World::new(vec![score("quality")]);
-    let mut poisoned = ArmTallies::default();
-    poisoned.add(Arm::Treatment, Cluster::new(1).unwrap(), f64::MAX);
-    poisoned.add(Arm::Treatment, Cluster::new(1).unwrap(), f64::MAX);
-    let metrics = BTreeMap::from([(name("quality"), poisoned)]);
-    world.engine.absorb(&TickTally {
-        tick: Tick::new(START),
-        metrics,
-    });
-    world.second += 1;
+    for treatment in [odd(inf, 1.0, 1.0), odd(1.0, inf, 1.0), odd(1.0, 1.0, inf)] {
+        let arms = ArmTallies {
+            control: Tally::default(),
+            treatment,
+        };
+        let metrics = BTreeMap::from([(name("quality"), arms)]);
+        world.engine.absorb(&TickTally {
+            tick: Tick::new(world.second),
+            metrics,
+        });
+        world.second += 1;
+    }
+    assert_eq!(world.evidence("quality").treatment.count, 0);
     world.pass(60, &[("quality", Values::Around(0.75), Values::Around(0.5))]);
     assert_eq!(world.assess().verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_mean_that_overflowed_is_not_shown() {
+    let mut engine = Engine::new(&policy(vec![score("quality")]));
+    for second in START..START + 2 {
+        let clusters = BTreeMap::from([(Cluster::new(1).unwrap(), ClusterTally { count: 1, sum: 1.0 })]);
+        let treatment = Tally {
+            count: 1,
+            sum: f64::MAX,
+            sum_of_squares: 1.0,
+            clusters,
+        };
+        let arms = ArmTallies {
+            control: Tally::default(),
+            treatment,
+        };
+        engine.absorb(&TickTally {
+            tick: Tick::new(second),
+            metrics: BTreeMap::from([(name("quality"), arms)]),
+        });
+    }
+    let assessment = engine.assess(at(START + 2), at(START), Comparison::Concurrent);
+    assert_eq!(assessment.metrics[0].treatment.count, 2);
+    assert_eq!(assessment.metrics[0].treatment.mean, None);
 }

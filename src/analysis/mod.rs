@@ -2,25 +2,30 @@
 //!
 //! [`Tally`] is what observations become; [`TickTally`] is what one closed tick holds.
 //! [`Engine`](engine::Engine) folds ticks in order and yields an [`Assessment`] at any time.
+//!
+//! From the outside in: `settings` says which tests a policy asks for; `engine` holds one `metric`
+//! each, with a `contrast` (treatment against control) and perhaps a `limit` (treatment against a
+//! number). A test reads each tick through `arm`, sums it in `variance`, and turns the sums into
+//! e-values by `mixture` (means) or `bernoulli` (rates). `verdict` makes one conclusion of all
+//! metrics, `evidence` shows each. `tally` adds up, `codec` and `checkpoint` write down.
 
 use crate::ids::{Cluster, MetricName, Tick};
 use crate::policy::Role;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-pub mod engine;
-pub mod settings;
-
 mod arm;
 mod bernoulli;
 mod checkpoint;
 pub mod codec;
 mod contrast;
+pub mod engine;
 mod evidence;
 mod limit;
 mod metric;
 mod mixture;
 pub mod reading;
+pub mod settings;
 mod special;
 mod tally;
 #[cfg(test)]
@@ -105,21 +110,27 @@ pub struct Evidence {
     pub treatment: ArmEvidence,
     /// Estimated difference.
     pub difference: Option<f64>,
-    /// Anytime-valid confidence interval of the difference, lower and upper.
+    /// Confidence interval of the difference, lower and upper, at 1 − alpha for all looks at once;
+    /// none until there is enough data for any.
     pub interval: Option<(f64, f64)>,
-    /// The tolerated worsening in metric units, as a positive number.
+    /// The tolerated worsening in metric units, as a positive number; none while a relative one has
+    /// no control to be relative to.
     pub margin: Option<f64>,
     /// Log e-value against "not worse"; reaching `threshold` is proof of worsening.
+    ///
+    /// This and the other log e-values are 0 until there is enough data for any evidence.
     pub log_e_worse: f64,
     /// Log e-value against "worse than the margin"; reaching `threshold_non_inferior` is proof of health.
     pub log_e_non_inferior: f64,
     /// Log e-value of the fixed limit on treatment, where one is declared.
     pub log_e_limit: Option<f64>,
-    /// About how many more treated observations a verdict needs, where that can be told.
+    /// About how many more treated observations until it passes, at the present estimate and
+    /// variance; none when it is decided, or when that cannot be told.
     pub needs: Option<u64>,
     /// Its own conclusion.
     pub verdict: Verdict,
-    /// Why the verdict is [`Verdict::Invalid`]: since when no observation came, and for which arm.
+    /// Since when an arm of this guardrail has been silent, once that is too long; the verdict is
+    /// then [`Verdict::Invalid`], unless it is [`Verdict::Fail`].
     pub silent_since: Option<Timestamp>,
 }
 
@@ -130,7 +141,7 @@ pub struct Assessment {
     pub at: Timestamp,
     /// The last closed tick that it saw.
     pub through: Tick,
-    /// What to make of it.
+    /// What to make of it; a failure stays one, whatever comes after.
     pub verdict: Verdict,
     /// Log of the weighted sum of e-values over the metrics that are not proved healthy.
     pub log_e_combined: Option<f64>,
@@ -140,7 +151,8 @@ pub struct Assessment {
     pub threshold_non_inferior: f64,
     /// What a fixed limit's log e-value must reach.
     pub threshold_limit: f64,
-    /// The metric with the largest part in [`Self::log_e_combined`], or whose limit is broken.
+    /// The metric that makes the verdict [`Verdict::Fail`]: the one with the largest part in
+    /// [`Self::log_e_combined`] when it first failed, or whose limit broke; none with other verdicts.
     pub blame: Option<MetricName>,
     /// Least number of treated observations over the guardrails.
     pub treated: u64,

@@ -37,7 +37,8 @@ const ENGINE_FORMAT: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 
 impl Engine {
-    /// Writes the state in the layout of [this module](self).
+    /// Writes the state, with a format number and a checksum, so that [`decode`](Self::decode) goes on
+    /// bit for bit.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.byte(ENGINE_FORMAT);

@@ -90,8 +90,6 @@ fn several(trace: &Value) {
             .collect(),
     };
     let mut engine = Engine::from_plan(plan.clone());
-    let mut rollback_tick = None;
-    let mut ticks = 0_u64;
     let tallies = |tick: &Value| {
         let by_metric = tick.as_object().unwrap();
         let data = |tick: &Value| match tick["same_as"].as_str() {
@@ -132,23 +130,28 @@ fn several(trace: &Value) {
             assert_eq!(expected["verdict"], word(reading.verdict), "{at}: verdict");
         }
     });
-    // A second run, tick by tick, finds the tick of the rollback.
-    let mut engine = Engine::from_plan(plan);
-    for (second, tick) in (0..).zip(trace["ticks"].as_array().unwrap()) {
-        ticks += 1;
-        engine.absorb(&TickTally {
-            tick: Tick::new(second),
-            metrics: tallies(tick),
-        });
-        if rollback_tick.is_none() && engine.conclusion().verdict == Verdict::Fail {
-            rollback_tick = Some(ticks);
-        }
-    }
+    let ticks = trace["ticks"].as_array().unwrap();
+    let rollback_tick = rollback_tick(plan, ticks.iter().map(tallies));
     assert_eq!(
         trace["rollback_tick"],
         Value::from(rollback_tick),
         "{id}: rollback_tick"
     );
+}
+
+/// The first tick, counted from 1, after which the conclusion is a failure.
+fn rollback_tick(
+    plan: EnginePlan,
+    ticks: impl Iterator<Item = BTreeMap<MetricName, ArmTallies>>,
+) -> Option<i64> {
+    let mut engine = Engine::from_plan(plan);
+    (1..).zip(ticks).find_map(|(second, metrics)| {
+        engine.absorb(&TickTally {
+            tick: Tick::new(second),
+            metrics,
+        });
+        (engine.conclusion().verdict == Verdict::Fail).then_some(second)
+    })
 }
 
 /// Feeds a trace, and hands each expected state to `check` together with the engine at that tick.

@@ -207,6 +207,12 @@ impl Version {
     pub fn get(self) -> u32 {
         self.0
     }
+
+    /// The version after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 impl fmt::Display for Version {

@@ -1,7 +1,7 @@
 //! Where prompts live and labels move: one trait, one file per system.
 
 use crate::ids::{Actor, Label, PromptName, Version};
-use crate::prompt::{Evaluation, PromptVersion};
+use crate::prompt::{Evaluation, LabelRequest, PromptError, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -80,3 +80,38 @@ pub enum RegistryError {
     #[error("the registry is unavailable: {0}")]
     Unavailable(String),
 }
+
+impl From<PromptError> for RegistryError {
+    fn from(error: PromptError) -> Self {
+        let words = error.to_string();
+        match error {
+            PromptError::UnknownPrompt(_)
+            | PromptError::UnknownVersion { .. }
+            | PromptError::UnknownLabel { .. } => Self::NotFound(words),
+            PromptError::Protected { .. }
+            | PromptError::LabelElsewhere { .. }
+            | PromptError::Stale { .. }
+            | PromptError::Overtaken { .. }
+            | PromptError::ReservedLabel(_)
+            | PromptError::InvalidDraft(_) => Self::Refused(words),
+            PromptError::Store(_) => Self::Unavailable(words),
+        }
+    }
+}
+
+/// The request that a registry with a journal of its own makes of a move.
+fn request_for(label_move: &LabelMove, why: &MoveReason) -> LabelRequest {
+    LabelRequest {
+        prompt: label_move.prompt.clone(),
+        label: label_move.label.clone(),
+        expect: Some(label_move.from),
+        to: Some(label_move.to),
+        actor: why.actor.clone(),
+        reason: why.reason.clone(),
+        rollout: Some((label_move.rollout, label_move.generation)),
+        may_move_protected: true,
+    }
+}
+
+pub mod embedded;
+pub mod in_memory;

@@ -25,6 +25,9 @@ pub struct LabelFacts {
     pub seen: Option<Generation>,
     /// The newest rollout that the prompt's journal has for this label.
     pub newest_rollout: Option<RolloutId>,
+    /// Whether the prompt's journal has this move already: the same label, rollout, generation and
+    /// target; false where no rollout asks.
+    pub done: bool,
 }
 
 /// What a store is to do.
@@ -50,7 +53,9 @@ pub enum ChangeOutcome {
 /// 4. a label that is there already stays, whoever asks: a request may be repeated;
 /// 5. a protected label is moved by those who may ([`PromptError::Protected`]);
 /// 6. the label is where the asker expects it ([`PromptError::LabelElsewhere`]);
-/// 7. no newer rollout has ever moved it ([`PromptError::Overtaken`]); the expectation alone would
+/// 7. a move that was made once is not made again, even where somebody has put the label back to
+///    where it came from: that was their will ([`PromptError::LabelElsewhere`]);
+/// 8. no newer rollout has ever moved it ([`PromptError::Overtaken`]); the expectation alone would
 ///    miss a newer rollout that brought the same version back.
 pub fn change(facts: LabelFacts, request: &LabelRequest) -> Result<ChangeOutcome, PromptError> {
     check_settable(&request.label)?;
@@ -85,7 +90,12 @@ pub fn change(facts: LabelFacts, request: &LabelRequest) -> Result<ChangeOutcome
             label: request.label.clone(),
         });
     }
-    if let Some(expected) = request.expect
+    let expected = if facts.done {
+        Some(request.to)
+    } else {
+        request.expect
+    };
+    if let Some(expected) = expected
         && expected != at
     {
         return Err(PromptError::LabelElsewhere {

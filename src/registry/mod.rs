@@ -60,7 +60,7 @@ pub enum MoveOutcome {
     Moved,
     /// It was there already.
     InPlace,
-    /// It was neither at `from` nor at `to`, and was left there.
+    /// It was neither at `from` nor at `to`, or somebody had undone this very move: it was left there.
     Elsewhere {
         /// Where it is; none when the label is gone.
         found: Option<Version>,

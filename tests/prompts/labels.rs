@@ -45,6 +45,7 @@ fn facts() -> LabelFacts {
         last: Some(pointed_at(Some(version(1)))),
         seen: None,
         newest_rollout: None,
+        done: false,
     }
 }
 
@@ -222,6 +223,25 @@ fn an_older_rollout_cannot_undo_what_a_newer_one_did_with_the_same_versions() {
     );
 }
 
+#[test]
+fn a_move_that_somebody_undid_is_not_made_again() {
+    let undone = LabelFacts {
+        seen: Some(Generation::new(3)),
+        newest_rollout: Some(RolloutId::new(17)),
+        done: true,
+        ..facts()
+    };
+    let again = LabelRequest {
+        expect: Some(Some(version(1))),
+        rollout: on_behalf(17, 3),
+        ..request()
+    };
+    assert_eq!(
+        refusal(undone, &again),
+        "label `production` of prompt `greeting` points at version 1, not at version 2"
+    );
+}
+
 /// A store in miniature: it does what [`change`] says.
 #[derive(Default)]
 struct Journal {
@@ -242,12 +262,16 @@ impl Journal {
         };
         let of_asker = moves().filter(|(_, (rollout, _))| Some(*rollout) == asker);
         let of_label = moves().filter(|(label, _)| **label == request.label);
+        let is_this_move = |entry: &LabelChange| {
+            (&entry.label, entry.rollout, entry.to) == (&request.label, request.rollout, request.to)
+        };
         let facts = LabelFacts {
             newest: version(3),
             protected: request.label.as_str() == "production",
             last: self.last(&request.label).cloned(),
             seen: of_asker.map(|(_, (_, generation))| generation).max(),
             newest_rollout: of_label.map(|(_, (rollout, _))| rollout).max(),
+            done: request.rollout.is_some() && self.entries.iter().any(is_this_move),
         };
         match change(facts, request)? {
             ChangeOutcome::InPlace(entry) => Ok(entry),
@@ -309,6 +333,8 @@ proptest! {
                 let Some((by, seen)) = earlier.rollout else { continue };
                 prop_assert!(by != rollout || seen <= generation, "a generation went backwards");
                 prop_assert!(earlier.label != entry.label || by <= rollout, "a rollout was undone");
+                let same = (&earlier.label, earlier.rollout, earlier.to) == (&entry.label, entry.rollout, entry.to);
+                prop_assert!(!same, "a move was made twice");
             }
         }
     }

@@ -114,18 +114,28 @@ async fn a_move_that_arrives_again_after_it_was_taken_back_is_stale() {
 }
 
 #[tokio::test]
-async fn a_move_that_arrives_again_is_carried_out_where_nothing_newer_forbids_it() {
+async fn a_move_that_arrives_late_does_so_before_the_call_it_waits_for() {
     let (registry, _) = registry();
+    registry.create_version(&prompt(), draft("three"), anna());
     registry.inject(Call::MoveLabel, Fault::RepeatedLater { calls: 2 });
-    assert_eq!(move_forth(&registry).await, Ok(MoveOutcome::Moved));
-    let first = Some(version(1));
-    registry
-        .move_label_as(anna(), because("no"), &prompt(), &label("production"), first)
-        .unwrap();
-    assert!(registry.labels(&prompt()).await.is_ok());
+    registry.inject(Call::MoveLabel, Fault::Unavailable);
+    // The first arrival finds the label elsewhere; then somebody puts it where the second expects it.
+    let to = |number| {
+        let (label, version) = (label("production"), Some(version(number)));
+        registry
+            .move_label_as(anna(), because("to see"), &prompt(), &label, version)
+            .unwrap();
+    };
+    to(3);
+    let found = Some(version(3));
+    assert_eq!(move_forth(&registry).await, Ok(MoveOutcome::Elsewhere { found }));
+    to(1);
+    assert!(is_unavailable(&move_forth(&registry).await));
     assert_eq!(production(&registry), 1, "one call later it has not arrived");
-    assert!(registry.labels(&prompt()).await.is_ok());
-    assert_eq!(production(&registry), 2, "two calls later it has");
+    assert_eq!(
+        registry.labels(&prompt()).await.unwrap()[&label("production")].version,
+        version(2)
+    );
 }
 
 #[tokio::test]

@@ -273,6 +273,22 @@ async fn older_generations_and_rollouts_are_refused<W: World>() {
     );
 }
 
+async fn a_move_that_somebody_undid_is_not_made_again<W: World>() {
+    let world: W = world().await;
+    let forth = a_move("production", Some(1), 2);
+    assert_eq!(
+        world.registry().move_label(&forth, &why()).await,
+        Ok(MoveOutcome::Moved)
+    );
+    world.anna_moves(&label("production"), Some(version(1))).await;
+    let found = Some(version(1));
+    assert_eq!(
+        world.registry().move_label(&forth, &why()).await,
+        Ok(MoveOutcome::Elsewhere { found })
+    );
+    assert_eq!(shown(&world).await["production"], by(1, "anna"));
+}
+
 /// Runs the whole suite for a world, each test under its own name.
 macro_rules! suite {
     ($name:ident, $world:ty, [$($test:ident),* $(,)?]) => {
@@ -295,6 +311,7 @@ macro_rules! suite {
             a_label_that_does_not_exist_yet_is_made,
             a_label_that_is_elsewhere_is_left_there,
             older_generations_and_rollouts_are_refused,
+            a_move_that_somebody_undid_is_not_made_again,
         ]);
     };
 }

@@ -96,12 +96,16 @@ impl Held {
         };
         let of_asker = moves().filter(|(_, (rollout, _))| Some(*rollout) == asker);
         let of_label = moves().filter(|(label, _)| **label == request.label);
+        let is_this_move = |entry: &LabelChange| {
+            (&entry.label, entry.rollout, entry.to) == (&request.label, request.rollout, request.to)
+        };
         Ok(LabelFacts {
             newest: newest.version,
             protected: false,
             last: self.last(&request.label).cloned(),
             seen: of_asker.map(|(_, (_, generation))| generation).max(),
             newest_rollout: of_label.map(|(_, (rollout, _))| rollout).max(),
+            done: request.rollout.is_some() && self.journal.iter().any(is_this_move),
         })
     }
 

@@ -6,13 +6,13 @@
 
 use crate::analysis::Assessment;
 use crate::ids::{
-    Actor, Generation, Justification, Label, MetricName, PolicyName, PromptName, Revision, RolloutId, Tick,
-    Version,
+    Actor, Generation, Justification, Label, MetricName, PolicyName, PromptName, Revision, RolloutId, Version,
 };
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+mod audit;
 mod command;
 pub mod decide;
 pub mod explain;
@@ -20,6 +20,8 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 mod transition;
+
+pub use audit::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome};
 
 /// What is known of one rollout; the store keeps it whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -452,70 +454,6 @@ pub struct LabelMove {
     pub rollout: RolloutId,
     /// Its generation; a registry that keeps a journal refuses an older one.
     pub generation: Generation,
-}
-
-/// One entry of a rollout's history; append-only.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuditRecord {
-    /// Position in the whole history, from 1.
-    pub sequence: u64,
-    /// When.
-    pub at: Timestamp,
-    /// The rollout.
-    pub rollout: RolloutId,
-    /// Its policy.
-    pub policy: PolicyName,
-    /// What happened.
-    pub event: AuditEvent,
-}
-
-/// What an [`AuditRecord`] tells.
-#[derive(Debug, Clone, PartialEq)]
-pub enum AuditEvent {
-    /// A transition was committed.
-    Moved(Box<Transition>),
-    /// A label move was tried, and this came of it.
-    LabelMove {
-        /// The move.
-        label_move: LabelMove,
-        /// What came of it.
-        outcome: LabelMoveOutcome,
-    },
-    /// A person's command was refused.
-    Refused {
-        /// The command.
-        command: Command,
-        /// Why.
-        refusal: Refusal,
-    },
-}
-
-/// What came of a label move.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LabelMoveOutcome {
-    /// Read back: the label is where it should be.
-    Confirmed,
-    /// The label was elsewhere than expected; it was left there.
-    Foreign {
-        /// Where it is; none when the label is gone.
-        found: Option<Version>,
-    },
-    /// A later transition made it void before it was confirmed.
-    Superseded,
-    /// The registry failed; it is tried again.
-    Failed {
-        /// Its words.
-        error: String,
-    },
-}
-
-/// How far the engine has read, so that a restart goes on from there.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Checkpoint {
-    /// The last tick that is in `engine`.
-    pub through: Tick,
-    /// The engine's state, as `analysis::engine` writes it.
-    pub engine: Vec<u8>,
 }
 
 impl Verb {

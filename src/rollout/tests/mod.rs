@@ -5,7 +5,7 @@ mod search;
 
 use super::*;
 use crate::analysis::{ArmEvidence, Assessment, Evidence, Verdict};
-use crate::ids::{Exposure, Justification, Salt};
+use crate::ids::{Exposure, Justification, Salt, Tick};
 use crate::policy::{
     Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric,
     MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Scheme, Step,

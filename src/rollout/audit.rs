@@ -1,0 +1,69 @@
+//! What is kept of a rollout: its history, and how far its evidence has been read.
+
+use super::{Command, LabelMove, Refusal, Transition};
+use crate::ids::{PolicyName, RolloutId, Tick, Version};
+use jiff::Timestamp;
+
+/// One entry of a rollout's history; append-only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditRecord {
+    /// Position in the whole history, from 1.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// Its policy.
+    pub policy: PolicyName,
+    /// What happened.
+    pub event: AuditEvent,
+}
+
+/// What an [`AuditRecord`] tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AuditEvent {
+    /// A transition was committed.
+    Moved(Box<Transition>),
+    /// A label move was tried, and this came of it.
+    LabelMove {
+        /// The move.
+        label_move: LabelMove,
+        /// What came of it.
+        outcome: LabelMoveOutcome,
+    },
+    /// A person's command was refused.
+    Refused {
+        /// The command.
+        command: Command,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// What came of a label move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelMoveOutcome {
+    /// Read back: the label is where it should be.
+    Confirmed,
+    /// The label was elsewhere than expected; it was left there.
+    Foreign {
+        /// Where it is; none when the label is gone.
+        found: Option<Version>,
+    },
+    /// A later transition made it void before it was confirmed.
+    Superseded,
+    /// The registry failed; it is tried again.
+    Failed {
+        /// Its words.
+        error: String,
+    },
+}
+
+/// How far the engine has read, so that a restart goes on from there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The last tick that is in `engine`.
+    pub through: Tick,
+    /// The engine's state, as `analysis::engine` writes it.
+    pub engine: Vec<u8>,
+}

@@ -130,19 +130,13 @@ impl Telemetry {
                 "Label moves that were tried.",
                 &["registry", "label", "outcome"],
             )?,
-            label_move_seconds: Histogram::with_opts(
-                HistogramOpts::new(
-                    "serin_label_move_duration_seconds",
-                    "Time from asking to reading back.",
-                )
-                .buckets(WORK_SECONDS.to_vec()),
+            label_move_seconds: work(
+                "serin_label_move_duration_seconds",
+                "Time from asking to reading back.",
             )?,
-            tick_seconds: Histogram::with_opts(
-                HistogramOpts::new(
-                    "serin_tick_duration_seconds",
-                    "Time of one pass of the controller.",
-                )
-                .buckets(WORK_SECONDS.to_vec()),
+            tick_seconds: work(
+                "serin_tick_duration_seconds",
+                "Time of one pass of the controller.",
             )?,
             http_requests: counter(
                 "serin_http_requests_total",
@@ -307,6 +301,10 @@ fn forget<T: MetricVecBuilder>(series: &MetricVec<T>, gone: &BTreeSet<&str>) {
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
     IntCounterVec::new(Opts::new(name, help), labels)
+}
+
+fn work(name: &str, help: &str) -> Result<Histogram, Error> {
+    Histogram::with_opts(HistogramOpts::new(name, help).buckets(WORK_SECONDS.to_vec()))
 }
 
 fn histogram(name: &str, help: &str, labels: &[&str], bounds: &[f64]) -> Result<HistogramVec, Error> {

@@ -1,8 +1,9 @@
 //! The one rule for changing a label; every store asks it and then only writes rows.
 //!
 //! A store reads the [`LabelFacts`] in the transaction in which it will write, hands them to
-//! [`change`], and does what the [`ChangeOutcome`] says: append
-//! [`LabelRequest::into_change`] to the journal, or nothing at all.
+//! [`change`], and does what the [`ChangeOutcome`] says: append [`LabelRequest::into_change`] to the
+//! journal, or nothing. Either way it keeps the request's generation, so that an older one that is
+//! still under way is [`LabelFacts::seen`] to be older.
 
 use super::{LabelChange, LabelRequest, PromptError};
 use crate::ids::{Generation, Label, RolloutId, Version};
@@ -20,8 +21,8 @@ pub struct LabelFacts {
     pub protected: bool,
     /// The newest entry of the prompt's journal for this label: it says where the label points.
     pub last: Option<LabelChange>,
-    /// The highest generation that the prompt's journal has, over all labels, for the rollout that
-    /// asks; none where no rollout asks or none of its moves is in the journal.
+    /// The highest generation that asked for a move of any of the prompt's labels and was not refused,
+    /// for the rollout that asks; none where no rollout asks or none of its generations did.
     pub seen: Option<Generation>,
     /// The newest rollout that the prompt's journal has for this label.
     pub newest_rollout: Option<RolloutId>,

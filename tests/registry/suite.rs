@@ -273,6 +273,24 @@ async fn older_generations_and_rollouts_are_refused<W: World>() {
     );
 }
 
+async fn a_generation_that_found_everything_in_place_keeps_older_ones_out<W: World>() {
+    let world: W = world().await;
+    let newer = LabelMove {
+        generation: Generation::new(4),
+        ..a_move("canary", Some(1), 2)
+    };
+    assert_eq!(
+        world.registry().move_label(&newer, &why()).await,
+        Ok(MoveOutcome::InPlace)
+    );
+    let older = world
+        .registry()
+        .move_label(&a_move("production", Some(1), 2), &why())
+        .await;
+    assert!(matches!(older, Err(RegistryError::Refused(_))), "{older:?}");
+    assert_eq!(shown(&world).await["production"], by(1, "anna"));
+}
+
 async fn a_move_that_somebody_undid_is_not_made_again<W: World>() {
     let world: W = world().await;
     let forth = a_move("production", Some(1), 2);
@@ -311,6 +329,7 @@ macro_rules! suite {
             a_label_that_does_not_exist_yet_is_made,
             a_label_that_is_elsewhere_is_left_there,
             older_generations_and_rollouts_are_refused,
+            a_generation_that_found_everything_in_place_keeps_older_ones_out,
             a_move_that_somebody_undid_is_not_made_again,
         ]);
     };

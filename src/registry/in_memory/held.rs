@@ -1,7 +1,7 @@
 //! What the model holds of one prompt.
 
-use crate::ids::{Actor, Label, PromptName, Version};
-use crate::prompt::labels::LabelFacts;
+use crate::ids::{Actor, Generation, Label, PromptName, RolloutId, Version};
+use crate::prompt::labels::{self, ChangeOutcome, LabelFacts};
 use crate::prompt::{Draft, LabelChange, LabelRequest, PromptError, PromptVersion};
 use crate::registry::LabelState;
 use jiff::Timestamp;
@@ -14,6 +14,8 @@ pub(super) struct Held {
     versions: Vec<PromptVersion>,
     /// Oldest first.
     journal: Vec<LabelChange>,
+    /// The highest generation of each rollout that asked for a move and was not refused.
+    fences: BTreeMap<RolloutId, Generation>,
 }
 
 impl Held {
@@ -82,36 +84,41 @@ impl Held {
         labels
     }
 
-    /// What [`labels::change`](crate::prompt::labels::change) wants to know.
-    pub(super) fn facts(&self, request: &LabelRequest) -> Result<LabelFacts, PromptError> {
-        let newest = self
-            .versions
-            .last()
-            .ok_or_else(|| PromptError::UnknownPrompt(request.prompt.clone()))?;
-        let asker = request.rollout.map(|(rollout, _)| rollout);
-        let moves = || {
-            self.journal
-                .iter()
-                .filter_map(|entry| Some((&entry.label, entry.rollout?)))
-        };
-        let of_asker = moves().filter(|(_, (rollout, _))| Some(*rollout) == asker);
-        let of_label = moves().filter(|(label, _)| **label == request.label);
-        let is_this_move = |entry: &LabelChange| {
-            (&entry.label, entry.rollout, entry.to) == (&request.label, request.rollout, request.to)
-        };
-        Ok(LabelFacts {
-            newest: newest.version,
-            protected: false,
-            last: self.last(&request.label).cloned(),
-            seen: of_asker.map(|(_, (_, generation))| generation).max(),
-            newest_rollout: of_label.map(|(_, (rollout, _))| rollout).max(),
-            done: request.rollout.is_some() && self.journal.iter().any(is_this_move),
-        })
+    /// One arrival of a request; whether it moved the label.
+    pub(super) fn change(&mut self, request: LabelRequest, now: Timestamp) -> Result<bool, PromptError> {
+        let outcome = labels::change(self.facts(&request)?, &request)?;
+        if let Some((rollout, generation)) = request.rollout {
+            let fence = self.fences.entry(rollout).or_insert(generation);
+            *fence = generation.max(*fence);
+        }
+        match outcome {
+            ChangeOutcome::InPlace(_) => Ok(false),
+            ChangeOutcome::Write { from } => {
+                let sequence = self.journal.last().map_or(1, |last| last.sequence + 1);
+                self.journal.push(request.into_change(sequence, from, now));
+                Ok(true)
+            }
+        }
     }
 
-    pub(super) fn write(&mut self, request: LabelRequest, from: Option<Version>, now: Timestamp) {
-        let sequence = self.journal.last().map_or(1, |last| last.sequence + 1);
-        self.journal.push(request.into_change(sequence, from, now));
+    /// What the rule for labels wants to know.
+    fn facts(&self, request: &LabelRequest) -> Result<LabelFacts, PromptError> {
+        let newest = self.versions.last().map(|newest| newest.version);
+        let of_label = || self.journal.iter().filter(|entry| entry.label == request.label);
+        let is_this_move = |entry: &LabelChange| (entry.rollout, entry.to) == (request.rollout, request.to);
+        Ok(LabelFacts {
+            newest: newest.ok_or_else(|| PromptError::UnknownPrompt(request.prompt.clone()))?,
+            protected: false,
+            last: of_label().next_back().cloned(),
+            seen: request
+                .rollout
+                .and_then(|(rollout, _)| self.fences.get(&rollout).copied()),
+            newest_rollout: of_label()
+                .filter_map(|entry| entry.rollout)
+                .map(|(rollout, _)| rollout)
+                .max(),
+            done: request.rollout.is_some() && of_label().any(is_this_move),
+        })
     }
 }
 

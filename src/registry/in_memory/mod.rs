@@ -7,7 +7,6 @@
 use super::{LabelState, MoveOutcome, MoveReason, Registry, RegistryError, request_for};
 use crate::clock::ManualClock;
 use crate::ids::{Actor, Justification, Label, PromptName, Version};
-use crate::prompt::labels::{self, ChangeOutcome};
 use crate::prompt::{Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
@@ -189,13 +188,9 @@ impl State {
 
     /// One arrival of a request.
     fn deliver(&mut self, request: LabelRequest, clock: &ManualClock) -> Result<MoveOutcome, PromptError> {
-        let held = self.held_mut(&request.prompt)?;
-        match labels::change(held.facts(&request)?, &request) {
-            Ok(ChangeOutcome::InPlace(_)) => Ok(MoveOutcome::InPlace),
-            Ok(ChangeOutcome::Write { from }) => {
-                held.write(request, from, clock.now());
-                Ok(MoveOutcome::Moved)
-            }
+        match self.held_mut(&request.prompt)?.change(request, clock.now()) {
+            Ok(true) => Ok(MoveOutcome::Moved),
+            Ok(false) => Ok(MoveOutcome::InPlace),
             Err(PromptError::LabelElsewhere { found, .. }) => Ok(MoveOutcome::Elsewhere { found }),
             Err(error) => Err(error),
         }

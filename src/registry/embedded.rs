@@ -47,7 +47,7 @@ impl Embedded {
             before = Some(oldest.sequence);
             for entry in page {
                 // Labels may have moved since they were read: only the move that led there counts.
-                if labels.get(&entry.label) == entry.to.as_ref() {
+                if entry.to.is_some() && labels.get(&entry.label) == entry.to.as_ref() {
                     movers.entry(entry.label).or_insert(entry.actor);
                 }
             }

@@ -8,7 +8,12 @@ use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub mod check;
+pub mod code;
+pub mod document;
+pub mod lint;
 pub mod problem;
+pub mod quantity;
 
 /// The meaning of one policy file.
 #[derive(Debug, Clone, PartialEq)]

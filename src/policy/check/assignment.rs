@@ -1,0 +1,132 @@
+//! How users are split.
+
+use super::super::code::Code;
+use super::super::document::value::{ForcedUser, Items};
+use super::super::document::words::HashWord;
+use super::super::document::{AssignmentDocument, FORCED_USERS_MAX, ForceDocument, Given, Located};
+use super::super::problem::Problems;
+use super::super::{AssignmentRules, Forced, Scheme};
+use super::refuse;
+use crate::ids::{Exposure, Salt, UserKey};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The list of forced users, as the reader bounds it.
+type Users = Given<Items<ForcedUser, 0, FORCED_USERS_MAX>>;
+
+/// The holdback, below 100%.
+pub(super) fn holdback(given: &Given<AssignmentDocument>, problems: &mut Problems) -> Option<Exposure> {
+    let absent = AssignmentDocument::default();
+    let document = given.value_or(&absent)?;
+    document.holdback.resolve(Exposure::NOBODY, |located| {
+        let share = Exposure::from_ppm(located.value.ppm()).ok();
+        let share = share.filter(|share| *share < Exposure::EVERYBODY);
+        if share.is_none() {
+            problems.add(
+                Code::Holdback,
+                located.span,
+                "`holdback` must be below 100%, so that somebody is treated",
+            );
+        }
+        share
+    })
+}
+
+pub(super) fn check(
+    given: &Given<AssignmentDocument>,
+    holdback: Option<Exposure>,
+    problems: &mut Problems,
+) -> Option<AssignmentRules> {
+    let absent = AssignmentDocument::default();
+    let document = given.value_or(&absent)?;
+    let scheme = document
+        .hash
+        .resolve(Scheme::Serin, |located| scheme(located, problems));
+    let salt = document
+        .salt
+        .resolve(None, |located| salt(located, problems).map(Some));
+    let force = document
+        .force
+        .resolve(Forced::default(), |located| forced(&located.value, problems));
+    Some(AssignmentRules {
+        scheme: scheme?,
+        salt: salt?,
+        holdback: holdback?,
+        force: force?,
+    })
+}
+
+fn scheme(located: &Located<HashWord>, problems: &mut Problems) -> Option<Scheme> {
+    match located.value {
+        HashWord::Serin => Some(Scheme::Serin),
+        HashWord::Other(name) => {
+            problems.add_with_help(
+                Code::HashNotYet,
+                located.span,
+                format!("the hash of `{name}` is not there yet in this version"),
+                "use `serin`, which draws users anew, or stay with the other system until then",
+            );
+            None
+        }
+    }
+}
+
+fn salt(located: &Located<String>, problems: &mut Problems) -> Option<Salt> {
+    let salt = Salt::new(&located.value).ok();
+    if salt.is_none() {
+        refuse(Code::Salt, located, "`salt`", Salt::RULE, None, problems);
+    }
+    salt
+}
+
+fn forced(document: &ForceDocument, problems: &mut Problems) -> Option<Forced> {
+    let treatment = users(&document.treatment, problems);
+    let control = users(&document.control, problems);
+    let mut disjoint = true;
+    if let (Some(treatment), Given::Is(users)) = (&treatment, &document.control) {
+        for (_, user) in users.value.usable() {
+            if treatment.contains(user.value.0.as_str()) {
+                disjoint = false;
+                problems.add_with_help(
+                    Code::ForcedToBothArms,
+                    user.span,
+                    "this user is also forced into treatment",
+                    "remove the user from one of both lists",
+                );
+            }
+        }
+    }
+    let forced = Forced {
+        treatment: treatment?,
+        control: control?,
+    };
+    disjoint.then_some(forced)
+}
+
+/// The users of one list; messages do not repeat their keys, because problems are logged.
+fn users(given: &Users, problems: &mut Problems) -> Option<BTreeSet<Arc<str>>> {
+    let mut seen = BTreeSet::new();
+    given.resolve(BTreeSet::new(), |located| {
+        let users = located.value.convert(|_, user| {
+            if UserKey::new(&user.value.0).is_err() {
+                problems.add(
+                    Code::UserKey,
+                    user.span,
+                    format!("a user key must be 1 to {} bytes of UTF-8", UserKey::BYTES_MAX),
+                );
+                return None;
+            }
+            if !seen.insert(user.value.0.clone()) {
+                problems.add_with_help(
+                    Code::ForcedTwice,
+                    user.span,
+                    "this user is already in the list",
+                    "remove the second entry",
+                );
+                return None;
+            }
+            Some(Arc::from(user.value.0.as_str()))
+        });
+        users.map(|users| users.into_iter().collect())
+    })
+}

@@ -1,0 +1,470 @@
+//! The policy file as it is written: the structs, the JSON Schema and the reader of the same keys.
+//!
+//! Nothing here judges what the values mean together; that is [`check`](super::check)'s part. Every
+//! value keeps its place, and one that cannot be read is `Given::Broken`, so that the rest of the
+//! file is still checked.
+
+use super::problem::{Problems, Span};
+use super::quantity::{Percentage, Quantity};
+use super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Role};
+use jiff::SignedDuration;
+use node::Node;
+use read::{Fields, Key, Value};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use value::{ForcedUser, Items, Named};
+use words::{ApprovalWord, BeforeWord, HashWord, KindWord, VersusWord};
+
+use read::Section;
+pub(crate) use read::{Given, Located};
+
+pub use node::FILE_BYTES_MAX;
+
+mod node;
+mod read;
+pub(crate) mod suggest;
+#[cfg(test)]
+mod tests;
+pub(crate) mod value;
+pub(crate) mod words;
+
+/// Most steps of a policy.
+pub const STEPS_MAX: usize = 20;
+
+/// Most metrics of a policy.
+pub const METRICS_MAX: usize = 50;
+
+/// Most users that are forced into one arm.
+pub const FORCED_USERS_MAX: usize = 1_000;
+
+/// Most webhooks of a policy.
+pub const WEBHOOKS_MAX: usize = 16;
+
+/// The identifier of the JSON Schema.
+pub const SCHEMA_ID: &str = "urn:serin:policy:v1";
+
+/// The document of a policy file; none, and problems, where there is nothing that can be read.
+pub(crate) fn read(text: &str, problems: &mut Problems) -> Option<PolicyDocument> {
+    let root = node::parse(text, problems)?;
+    read::section(&root, "a policy", problems)
+}
+
+/// The JSON Schema of the policy file (draft 2020-12).
+pub fn schema() -> serde_json::Value {
+    let mut schema = SchemaGenerator::default().into_root_schema_for::<PolicyDocument>();
+    schema.insert("$id".to_owned(), SCHEMA_ID.into());
+    schema.insert("title".to_owned(), "Serin rollout policy".into());
+    schema.to_value()
+}
+
+/// A section and its keys.
+pub(crate) struct KnownSection {
+    pub(crate) path: &'static str,
+    pub(crate) keys: Vec<Key>,
+}
+
+/// Reads `$type` by asking for its keys in the order in which they are written.
+macro_rules! section {
+    ($($type:ident at $path:literal { $($ask:ident $field:ident $key:literal,)+ })+) => {
+        $(
+            impl Section for $type {
+                const PATH: &'static str = $path;
+
+                fn read(fields: &mut Fields<'_, '_>) -> Self {
+                    Self {
+                        span: fields.span(),
+                        $($field: fields.$ask($key),)+
+                    }
+                }
+            }
+
+            impl Value for $type {
+                fn read(node: &Node, what: &str, problems: &mut Problems) -> Option<Self> {
+                    read::section(node, what, problems)
+                }
+
+                fn schema(generator: &mut SchemaGenerator) -> Schema {
+                    generator.subschema_for::<Self>()
+                }
+            }
+        )+
+
+        /// Every section of the file.
+        pub(crate) fn sections() -> Vec<KnownSection> {
+            vec![$(KnownSection { path: $type::PATH, keys: read::keys::<$type>() }),+]
+        }
+    };
+}
+
+/// How a new version of a prompt reaches its users, and what takes it back.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "RolloutPolicy", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct PolicyDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// Format of this file.
+    #[schemars(extend("const" = "serin/v1"))]
+    pub(crate) api_version: Given<String>,
+    /// What the file describes.
+    #[schemars(extend("const" = "RolloutPolicy"))]
+    pub(crate) kind: Given<String>,
+    /// Whose policy it is.
+    pub(crate) metadata: Given<MetadataDocument>,
+    /// The policy.
+    pub(crate) spec: Given<SpecDocument>,
+}
+
+/// Whose policy it is.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Metadata", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct MetadataDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// Name of the policy, in URLs and telemetry: a DNS label.
+    #[schemars(extend("maxLength" = 63, "pattern" = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub(crate) name: Given<String>,
+    /// The team that answers for it.
+    #[schemars(default, extend("maxLength" = 128))]
+    pub(crate) owner: Given<String>,
+}
+
+/// What is rolled out, in which steps, and what is watched.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Spec", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct SpecDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// The prompt whose labels are steered.
+    #[schemars(extend("maxLength" = 255))]
+    pub(crate) prompt: Given<String>,
+    /// A registry named in the server's settings; `embedded` is Serin's own.
+    #[schemars(default, extend("default" = "embedded", "maxLength" = 63))]
+    pub(crate) registry: Given<String>,
+    /// The label that each arm is served.
+    #[schemars(default)]
+    pub(crate) labels: Given<LabelsDocument>,
+    /// How users are split.
+    #[schemars(default)]
+    pub(crate) assignment: Given<AssignmentDocument>,
+    /// The ladder: exposures rise, the last step is 100%.
+    pub(crate) steps: Given<Items<StepDocument, 1, STEPS_MAX>>,
+    /// How long the promoted version is watched, 0s to 90d; without it, the last step's `bake`.
+    #[schemars(default)]
+    pub(crate) watch: Given<SignedDuration>,
+    /// When and how verdicts are drawn, and what follows from them.
+    #[schemars(default)]
+    pub(crate) analysis: Given<AnalysisDocument>,
+    /// What is measured: at least one guardrail.
+    pub(crate) metrics: Given<Items<MetricDocument, 1, METRICS_MAX>>,
+    /// Conditions before the start or in a step.
+    #[schemars(default)]
+    pub(crate) gates: Given<GatesDocument>,
+    /// Who is told.
+    #[schemars(default)]
+    pub(crate) notify: Given<Items<NotifyDocument, 0, WEBHOOKS_MAX>>,
+}
+
+/// The label that each arm is served; they differ, and neither is `latest`.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Labels", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct LabelsDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// Points at the stable version.
+    #[schemars(default, extend("default" = "production", "pattern" = "^[a-z0-9_.-]{1,36}$"))]
+    pub(crate) control: Given<String>,
+    /// Points at the candidate while a rollout runs.
+    #[schemars(default, extend("default" = "canary", "pattern" = "^[a-z0-9_.-]{1,36}$"))]
+    pub(crate) treatment: Given<String>,
+}
+
+/// How users are split.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Assignment", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct AssignmentDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// How users are placed on the hash line.
+    #[schemars(default, extend("default" = "serin"))]
+    pub(crate) hash: Given<HashWord>,
+    /// Seed of the split; without it, each candidate draws other users.
+    #[schemars(default, extend("maxLength" = 128))]
+    pub(crate) salt: Given<String>,
+    /// Share that stays in control until promotion: a percentage below 100%.
+    #[schemars(default, extend("default" = "0%"))]
+    pub(crate) holdback: Given<Percentage>,
+    /// Users with a fixed arm; they are served, never counted.
+    #[schemars(default)]
+    pub(crate) force: Given<ForceDocument>,
+}
+
+/// Users with a fixed arm.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Force", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ForceDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// Users who always get the candidate while a rollout runs.
+    #[schemars(default)]
+    pub(crate) treatment: Given<Items<ForcedUser, 0, FORCED_USERS_MAX>>,
+    /// Users who always get the stable version.
+    #[schemars(default)]
+    pub(crate) control: Given<Items<ForcedUser, 0, FORCED_USERS_MAX>>,
+}
+
+/// Rung of the ladder.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Step", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct StepDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// Share of users in treatment: above 0%, at most 100%, in steps of 0.0001%.
+    pub(crate) exposure: Given<Percentage>,
+    /// Least time in the step, 0s to 90d.
+    pub(crate) bake: Given<SignedDuration>,
+    /// Least treated observations of each guardrail in the step.
+    #[schemars(default, extend("default" = 0, "maximum" = 1_000_000_000))]
+    pub(crate) samples: Given<u64>,
+    /// Whether people must approve before the step is left.
+    #[schemars(default)]
+    pub(crate) approval: Given<ApprovalWord>,
+}
+
+/// When and how verdicts are drawn, and what follows from them.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Analysis", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct AnalysisDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// Chance of a false rollback over the whole rollout: above 0%, at most 50%.
+    #[schemars(default, extend("default" = "5%"))]
+    pub(crate) alpha: Given<Percentage>,
+    /// Time between two verdicts, 1s to 1h.
+    #[schemars(default, extend("default" = "5s"))]
+    pub(crate) every: Given<SignedDuration>,
+    /// What follows when a guardrail gets no observations.
+    #[schemars(default)]
+    pub(crate) no_data: Given<NoDataDocument>,
+    /// What follows when the candidate is proved to be worse.
+    #[schemars(default, extend("default" = "rollBack"))]
+    pub(crate) on_fail: Given<OnFail>,
+    /// What follows when a step stays undecided.
+    #[schemars(default)]
+    pub(crate) inconclusive: Given<InconclusiveDocument>,
+}
+
+/// What follows when a guardrail gets no observations.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "NoData", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct NoDataDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// How long it may be silent, 1s to 90d.
+    #[schemars(default, extend("default" = "30m"))]
+    pub(crate) after: Given<SignedDuration>,
+    /// What then happens.
+    #[schemars(default, extend("default" = "hold"))]
+    pub(crate) then: Given<OnNoData>,
+}
+
+/// What follows when a step stays undecided.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Inconclusive", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct InconclusiveDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// How long a step may be undecided, from its beginning, 1s to 90d.
+    #[schemars(default, extend("default" = "72h"))]
+    pub(crate) after: Given<SignedDuration>,
+    /// What then happens.
+    #[schemars(default, extend("default" = "pause"))]
+    pub(crate) then: Given<OnInconclusive>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Metric", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct MetricDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// Its name in observations.
+    #[schemars(extend("maxLength" = 64, "pattern" = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
+    pub(crate) name: Given<String>,
+    /// What its values are.
+    pub(crate) kind: Given<KindWord>,
+    /// Which way is good; a score is better when it is higher, a rate must say.
+    #[schemars(default)]
+    pub(crate) better: Given<Better>,
+    /// The worsening that is tolerated: a number in a score's own units, percentage points of a rate
+    /// (`0.5pp`), or a percentage of the control's mean (`10%`).
+    pub(crate) margin: Given<Quantity>,
+    /// Its part in the verdict.
+    #[schemars(default, extend("default" = "guardrail"))]
+    pub(crate) role: Given<Role>,
+    /// Least and greatest value of a score; 0 and 1 without it.
+    #[schemars(default)]
+    pub(crate) range: Given<Items<f64, 2, 2>>,
+    /// Least mean of the treatment arm, where higher is better: a number for a score, a percentage
+    /// for a rate.
+    #[schemars(default)]
+    pub(crate) floor: Given<Quantity>,
+    /// Greatest mean of the treatment arm, where lower is better: a number for a score, a percentage
+    /// for a rate.
+    #[schemars(default)]
+    pub(crate) ceiling: Given<Quantity>,
+    /// Mean or rate from before the rollout.
+    #[schemars(default)]
+    pub(crate) baseline: Given<Quantity>,
+    /// Its share in alpha, relative to the other metrics': above 0, at most 1000.
+    #[schemars(default, extend("default" = 1, "exclusiveMinimum" = 0, "maximum" = 1000))]
+    pub(crate) weight: Given<f64>,
+    /// For the kind `latency`, which this version does not judge yet.
+    #[schemars(default)]
+    pub(crate) quantile: Given<Percentage>,
+}
+
+/// Conditions before the start or in a step.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Gates", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct GatesDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// What the candidate's recorded evaluation must show before any user sees it.
+    #[schemars(default)]
+    pub(crate) evaluation: Given<EvaluationDocument>,
+    /// Who must approve.
+    #[schemars(default)]
+    pub(crate) approval: Given<ApprovalDocument>,
+}
+
+/// What the candidate's recorded evaluation must show before any user sees it.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Evaluation", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct EvaluationDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// The dataset that the evaluation was made on.
+    #[schemars(extend("maxLength" = 255))]
+    pub(crate) dataset: Given<String>,
+    /// Least score by metric.
+    pub(crate) floor: Given<Named<f64, METRICS_MAX>>,
+    /// Whether the candidate must also stand a comparison.
+    #[schemars(default)]
+    pub(crate) versus: Given<VersusWord>,
+}
+
+/// Who must approve.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Approval", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ApprovalDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// What waits for approval, besides the steps with `approval: required`.
+    #[schemars(default)]
+    pub(crate) before: Given<BeforeWord>,
+    /// How many different people must approve.
+    #[schemars(default, extend("default" = 1, "minimum" = 1, "maximum" = 10))]
+    pub(crate) from: Given<u64>,
+}
+
+/// Who is told of what; this version checks it and sends nothing yet.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Notify", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct NotifyDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// An `http://` or `https://` URL.
+    #[schemars(extend("pattern" = "^https?://", "maxLength" = 2048))]
+    pub(crate) webhook: Given<String>,
+    /// Which transitions.
+    pub(crate) on: Given<Items<NotifyOn, 1, 5>>,
+}
+
+section! {
+    PolicyDocument at "" {
+        required api_version "apiVersion",
+        required kind "kind",
+        required metadata "metadata",
+        required spec "spec",
+    }
+    MetadataDocument at "metadata" {
+        required name "name",
+        optional owner "owner",
+    }
+    SpecDocument at "spec" {
+        required prompt "prompt",
+        optional registry "registry",
+        optional labels "labels",
+        optional assignment "assignment",
+        required steps "steps",
+        optional watch "watch",
+        optional analysis "analysis",
+        required metrics "metrics",
+        optional gates "gates",
+        optional notify "notify",
+    }
+    LabelsDocument at "spec.labels" {
+        optional control "control",
+        optional treatment "treatment",
+    }
+    AssignmentDocument at "spec.assignment" {
+        optional hash "hash",
+        optional salt "salt",
+        optional holdback "holdback",
+        optional force "force",
+    }
+    ForceDocument at "spec.assignment.force" {
+        optional treatment "treatment",
+        optional control "control",
+    }
+    StepDocument at "spec.steps[]" {
+        required exposure "exposure",
+        required bake "bake",
+        optional samples "samples",
+        optional approval "approval",
+    }
+    AnalysisDocument at "spec.analysis" {
+        optional alpha "alpha",
+        optional every "every",
+        optional no_data "noData",
+        optional on_fail "onFail",
+        optional inconclusive "inconclusive",
+    }
+    NoDataDocument at "spec.analysis.noData" {
+        optional after "after",
+        optional then "then",
+    }
+    InconclusiveDocument at "spec.analysis.inconclusive" {
+        optional after "after",
+        optional then "then",
+    }
+    MetricDocument at "spec.metrics[]" {
+        required name "name",
+        required kind "kind",
+        optional better "better",
+        required margin "margin",
+        optional role "role",
+        optional range "range",
+        optional floor "floor",
+        optional ceiling "ceiling",
+        optional baseline "baseline",
+        optional weight "weight",
+        optional quantile "quantile",
+    }
+    GatesDocument at "spec.gates" {
+        optional evaluation "evaluation",
+        optional approval "approval",
+    }
+    EvaluationDocument at "spec.gates.evaluation" {
+        required dataset "dataset",
+        required floor "floor",
+        optional versus "versus",
+    }
+    ApprovalDocument at "spec.gates.approval" {
+        optional before "before",
+        optional from "from",
+    }
+    NotifyDocument at "spec.notify[]" {
+        required webhook "webhook",
+        required on "on",
+    }
+}

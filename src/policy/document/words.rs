@@ -1,0 +1,185 @@
+//! The closed sets of words in a policy file, each with what it says.
+
+use super::super::code::Code;
+use super::super::problem::Problems;
+use super::super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Role};
+use super::node::{Node, NodeValue};
+use super::read::{Value, wrong_type};
+use super::suggest;
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// A word, what it means, and what editors say about it.
+pub(crate) struct Word<T: 'static> {
+    text: &'static str,
+    value: T,
+    /// Empty for a word that is understood only to say that it is not there yet.
+    says: &'static str,
+}
+
+fn read<T: Copy>(words: &'static [Word<T>], node: &Node, what: &str, problems: &mut Problems) -> Option<T> {
+    let offered: Vec<&'static str> = offered(words).map(|word| word.text).collect();
+    let given = match &node.value {
+        NodeValue::Text(text) | NodeValue::Number(text) => text.as_str(),
+        NodeValue::Bool(true) => "true",
+        NodeValue::Bool(false) => "false",
+        NodeValue::Null | NodeValue::List(_) | NodeValue::Mapping(_) | NodeValue::Broken => {
+            wrong_type(node, what, &suggest::alternatives(&offered), problems);
+            return None;
+        }
+    };
+    if let Some(word) = words.iter().find(|word| word.text == given) {
+        return Some(word.value);
+    }
+    let message = format!(
+        "{what} must be {}, not `{}`",
+        suggest::alternatives(&offered),
+        suggest::cut(given)
+    );
+    match suggest::nearest(given, &offered) {
+        Some(word) => problems.add_with_help(
+            Code::UnknownWord,
+            node.span,
+            message,
+            format!("did you mean `{word}`?"),
+        ),
+        None => problems.add(Code::UnknownWord, node.span, message),
+    }
+    None
+}
+
+fn offered<T>(words: &'static [Word<T>]) -> impl Iterator<Item = &'static Word<T>> {
+    words.iter().filter(|word| !word.says.is_empty())
+}
+
+fn schema<T>(words: &'static [Word<T>]) -> Schema {
+    let choices: Vec<_> = offered(words)
+        .map(|word| serde_json::json!({ "const": word.text, "description": word.says }))
+        .collect();
+    json_schema!({ "type": "string", "oneOf": choices })
+}
+
+macro_rules! words {
+    ($type:ty: $($text:literal => $value:expr, $says:literal;)+) => {
+        impl Value for $type {
+            fn read(node: &Node, what: &str, problems: &mut Problems) -> Option<Self> {
+                read(Self::WORDS, node, what, problems)
+            }
+
+            fn schema(_: &mut SchemaGenerator) -> Schema {
+                schema(Self::WORDS)
+            }
+        }
+
+        impl $type {
+            const WORDS: &'static [Word<Self>] =
+                &[$(Word { text: $text, value: $value, says: $says }),+];
+        }
+    };
+}
+
+/// The word after `kind` of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KindWord {
+    Score,
+    Rate,
+    Latency,
+    Amount,
+}
+
+words! { KindWord:
+    "score" => Self::Score, "a number in a closed range, averaged";
+    "rate" => Self::Rate, "0 or 1 (or `false`, `true`), counted";
+    "latency" => Self::Latency, "";
+    "amount" => Self::Amount, "";
+}
+
+/// The word after `hash`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HashWord {
+    Serin,
+    /// The hash of another system, by its name.
+    Other(&'static str),
+}
+
+words! { HashWord:
+    "serin" => Self::Serin, "SipHash-2-4 with a secret key: nobody can pick a user key into treatment";
+    "growthbook-v1" => Self::Other("growthbook-v1"), "";
+    "growthbook-v2" => Self::Other("growthbook-v2"), "";
+    "unleash" => Self::Other("unleash"), "";
+    "launchdarkly" => Self::Other("launchdarkly"), "";
+    "flagd-v2" => Self::Other("flagd-v2"), "";
+    "flagd-v3" => Self::Other("flagd-v3"), "";
+    "eppo" => Self::Other("eppo"), "";
+    "optimizely" => Self::Other("optimizely"), "";
+    "statsig" => Self::Other("statsig"), "";
+}
+
+/// The word after `approval` of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ApprovalWord {
+    Required,
+}
+
+words! { ApprovalWord:
+    "required" => Self::Required, "the step is left only after the approvals of `gates.approval.from`";
+}
+
+/// The word after `before` of the approval gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BeforeWord {
+    Start,
+}
+
+words! { BeforeWord:
+    "start" => Self::Start, "no user is in treatment before the approvals";
+}
+
+/// The word after `versus` of the evaluation gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VersusWord {
+    Stable,
+}
+
+words! { VersusWord:
+    "stable" => Self::Stable, "the candidate must also meet or beat the stable version's scores";
+}
+
+words! { Better:
+    "higher" => Self::Higher, "more is better";
+    "lower" => Self::Lower, "less is better";
+}
+
+words! { Role:
+    "guardrail" => Self::Guardrail,
+        "worsening rolls back, and the rollout advances only once health is proved";
+    "goal" => Self::Goal, "worsening rolls back; an advance does not wait for it";
+    "watched" => Self::Watched, "shown, never acted on";
+}
+
+words! { OnNoData:
+    "hold" => Self::Hold, "stay in the step, and say so";
+    "pause" => Self::Pause, "pause, so that a person looks";
+    "rollBack" => Self::RollBack, "roll back";
+}
+
+words! { OnFail:
+    "rollBack" => Self::RollBack, "exposure to zero, labels back";
+    "stepBack" => Self::StepBack, "one step down; from the first step, roll back";
+    "pause" => Self::Pause, "keep the exposure and wait for a person";
+}
+
+words! { OnInconclusive:
+    "hold" => Self::Hold, "stay in the step, and say so";
+    "pause" => Self::Pause, "pause, so that a person looks";
+    "rollBack" => Self::RollBack, "roll back";
+    "advance" => Self::Advance,
+        "go on, if no guardrail's estimate is worse than its margin";
+}
+
+words! { NotifyOn:
+    "started" => Self::Started, "a rollout began";
+    "advanced" => Self::Advanced, "exposure rose";
+    "paused" => Self::Paused, "it waits for a person";
+    "rolledBack" => Self::RolledBack, "labels went back";
+    "promoted" => Self::Promoted, "the candidate became stable";
+}

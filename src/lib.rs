@@ -8,6 +8,7 @@ pub mod policy;
 pub mod prompt;
 pub mod rollout;
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod controller;

@@ -2,6 +2,12 @@
 //!
 //! Each `policies/bad/NAME.yaml` has its rendered problems beside it in `NAME.snap`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed test is what both are for, in the functions that tests share, too"
+)]
+
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use serin::cli::lint::{LintArgs, Rendering, run_with};

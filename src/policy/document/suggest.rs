@@ -1,6 +1,7 @@
 //! "Did you mean": the nearest of the words that would be right.
 
 use super::sections;
+use crate::spelling;
 
 /// Longest part of a value that a message repeats, in characters.
 const SHOWN_CHARS_MAX: usize = 48;
@@ -13,12 +14,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("duration", "bake"),
     ("hold", "bake"),
     ("weight", "exposure"),
-    ("setweight", "exposure"),
+    ("setWeight", "exposure"),
     ("traffic", "exposure"),
     ("percentage", "exposure"),
     ("percent", "exposure"),
     ("coverage", "exposure"),
-    ("minsamples", "samples"),
+    ("minSamples", "samples"),
     ("count", "samples"),
     ("approve", "approval"),
     ("tolerance", "margin"),
@@ -67,41 +68,15 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("promote", "advance"),
 ];
 
-/// `given` in a form in which `rollBack`, `rollback` and `roll_back` are the same.
-fn folded(given: &str) -> String {
-    given
-        .chars()
-        .filter(|c| !matches!(c, '_' | '-' | ' ' | '.'))
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
-/// How far `given` is from `wanted`, if it is near: at most a third of the letters.
-fn distance(given: &str, wanted: &str) -> Option<usize> {
-    let (given, wanted) = (folded(given), folded(wanted));
-    // Long texts cannot be near, and comparing them costs the product of their lengths.
-    if given.len() > 2 * wanted.len() + 2 {
-        return None;
-    }
-    let distance = strsim::damerau_levenshtein(&given, &wanted);
-    (distance * 3 <= wanted.chars().count()).then_some(distance)
-}
-
-/// The one of `wanted` that `given` was probably meant to be.
+/// The one of `wanted` that `given` was probably meant to be: a slip, or another tool's word.
 pub(crate) fn nearest(given: &str, wanted: &[&'static str]) -> Option<&'static str> {
-    let mistyped = wanted
-        .iter()
-        .filter_map(|word| distance(given, word).map(|distance| (distance, *word)))
-        .min();
-    if let Some((_, word)) = mistyped {
-        return Some(word);
-    }
-    let given = folded(given);
-    ELSEWHERE
-        .iter()
-        .filter(|(elsewhere, _)| *elsewhere == given)
-        .map(|(_, here)| *here)
-        .find(|here| wanted.contains(here))
+    let elsewhere = || {
+        let here = ELSEWHERE
+            .iter()
+            .filter(|(elsewhere, _)| given.eq_ignore_ascii_case(elsewhere));
+        here.map(|(_, here)| *here).find(|here| wanted.contains(here))
+    };
+    spelling::nearest(given, wanted.iter().copied()).or_else(elsewhere)
 }
 
 /// Where `key` is at home, if that is not at `path`.

@@ -16,6 +16,7 @@ mod audit;
 mod command;
 pub mod decide;
 pub mod explain;
+pub mod route;
 pub mod state;
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,7 @@ impl Running {
             for tick in &closed.ticks {
                 self.engine.absorb(tick);
             }
+            self.engine.close_through(closed.through);
             self.through = Some(closed.through);
             if closed.through >= newest || closed.ticks.is_empty() {
                 break closed.through;

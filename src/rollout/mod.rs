@@ -16,7 +16,6 @@ mod audit;
 mod command;
 pub mod decide;
 pub mod explain;
-pub mod route;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -386,7 +385,7 @@ pub enum StayReason {
     SteppedBack {
         /// The metric to blame.
         blame: MetricName,
-        /// When it steps back again; a failure stays one.
+        /// When it steps back again, unless it recovers.
         until: Timestamp,
     },
     /// The candidate is proved to be worse, and a person overruled that.

@@ -135,7 +135,7 @@ name!(
 name!(
     /// Why somebody did something, in their words.
     Justification, "reason", "must be 1 to 500 characters without control characters other than line breaks",
-    |v| (1..=500).contains(&v.chars().count())
+    |v| (1..=Justification::CHARS_MAX).contains(&v.chars().count())
         && !v.trim().is_empty()
         && !v.chars().any(|c| c.is_control() && c != '\n' && c != '\t')
 );
@@ -148,6 +148,17 @@ fn is_dns_label(value: &str) -> bool {
             .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         && bytes[0] != b'-'
         && bytes[bytes.len() - 1] != b'-'
+}
+
+impl Justification {
+    /// Most characters of a reason.
+    pub const CHARS_MAX: usize = 500;
+
+    /// A sentence of Serin's own, cut to what a reason may hold.
+    pub fn of_serin(sentence: &str) -> Self {
+        let clean = sentence.chars().filter(|c| !c.is_control());
+        Self(clean.take(Self::CHARS_MAX).collect::<String>().into())
+    }
 }
 
 impl Actor {

@@ -3,6 +3,17 @@
 //! This file holds what the rest of the shell sees of the controller: the [`Board`] to read, and
 //! the [`ControllerHandle`] to ask through.
 
+pub mod book;
+mod control;
+mod execute;
+mod labels;
+mod publish;
+mod running;
+mod start;
+mod tick;
+
+pub use control::{Controller, Parts};
+
 use crate::analysis::Assessment;
 use crate::assignment::snapshot::Snapshot;
 use crate::ids::{Actor, Exposure, Justification, PolicyName, RegistryName, RolloutId, Tick, Version};
@@ -151,8 +162,12 @@ impl ControllerSide {
     ///
     /// The snapshot goes first: whoever reads from the board that users were taken out of treatment
     /// can rely on it that nobody is assigned to it any more.
-    pub fn publish(&self, board: Board, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
+    ///
+    /// `None` keeps the snapshot that is there.
+    pub fn publish(&self, board: Board, snapshot: Option<Snapshot>) {
+        if let Some(snapshot) = snapshot {
+            self.snapshot.store(Arc::new(snapshot));
+        }
         self.board.store(Arc::new(board));
         self.changes.send_modify(|count| *count += 1);
     }
@@ -264,7 +279,7 @@ mod tests {
             ..Board::default()
         };
         let snapshot = Snapshot::new(7, []);
-        side.publish(board, snapshot);
+        side.publish(board, Some(snapshot));
         assert_eq!(clone.board().ticked_at, Some(Timestamp::UNIX_EPOCH));
         assert_eq!(handle.snapshot().number(), 7);
         assert!(changes.has_changed().unwrap());

@@ -16,6 +16,7 @@ mod audit;
 mod command;
 pub mod decide;
 pub mod explain;
+pub mod route;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -385,7 +386,7 @@ pub enum StayReason {
     SteppedBack {
         /// The metric to blame.
         blame: MetricName,
-        /// When it steps back again, unless it recovers.
+        /// When it steps back again; a failure stays one.
         until: Timestamp,
     },
     /// The candidate is proved to be worse, and a person overruled that.

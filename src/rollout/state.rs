@@ -2,7 +2,7 @@
 
 use super::{ApprovalPoint, Cause, Phase, Resumable, RolloutState, VerdictCause};
 use crate::analysis::Comparison;
-use crate::ids::{Exposure, MetricName};
+use crate::ids::{Exposure, Label, MetricName, Version};
 use crate::policy::Policy;
 
 impl Phase {
@@ -108,6 +108,31 @@ impl RolloutState {
             Comparison::TreatmentOnly
         } else {
             Comparison::Concurrent
+        }
+    }
+
+    /// Where Serin wants `label` to point in this phase; none where it wants nothing.
+    ///
+    /// An effect that asks for anything else was made void by a later transition.
+    pub fn wanted(&self, policy: &Policy, label: &Label) -> Option<Version> {
+        let control = *label == policy.labels.control;
+        match &self.phase {
+            Phase::Pending
+            | Phase::Paused {
+                from: Resumable::Pending,
+                ..
+            } => (!control).then_some(self.candidate),
+            Phase::Promoting => control.then_some(self.candidate),
+            Phase::RollingBack { .. } => Some(self.stable),
+            Phase::Ramping { .. }
+            | Phase::Paused {
+                from: Resumable::Ramping { .. } | Resumable::Watching,
+                ..
+            }
+            | Phase::Watching
+            | Phase::Promoted
+            | Phase::RolledBack { .. }
+            | Phase::Superseded { .. } => None,
         }
     }
 

@@ -76,3 +76,20 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), LogError> {
     }
     .map_err(LogError::Twice)
 }
+
+/// An error with everything that led to it, in one line: `outer: cause: deeper cause`.
+///
+/// A cause that the error above it repeats word for word is left out.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !told.ends_with(&words) {
+            told.push_str(": ");
+            told.push_str(&words);
+        }
+        cause = error.source();
+    }
+    told
+}

@@ -204,7 +204,7 @@ pub fn stay(stay: &StayReason, now: Timestamp) -> String {
             "the registry does not answer, and nothing advances without it".to_owned()
         }
         StayReason::SteppedBack { blame, until } => format!(
-            "stepped back because the candidate is worse in `{blame}`; again at {} unless it recovers",
+            "stepped back because the candidate is worse in `{blame}`; again at {}, down to a rollback",
             moment(*until, now)
         ),
         StayReason::Overruled { blame } => {

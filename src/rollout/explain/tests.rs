@@ -96,7 +96,7 @@ no observations of `faithfulness` for 31 min
 paused until somebody resumes it: the candidate is worse in `errors`
 waiting for label `canary` to point at version 1; it points at no version
 the registry does not answer, and nothing advances without it
-stepped back because the candidate is worse in `errors`; again at 14:02:10 UTC unless it recovers
+stepped back because the candidate is worse in `errors`; again at 14:02:10 UTC, down to a rollback
 holding: the candidate is worse in `errors`, and a person overruled the rollback
 promoted, and watched until 2026-11-22 01:00:00 UTC
 the rollout is over

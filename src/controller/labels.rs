@@ -1,0 +1,176 @@
+//! What registries show: where labels point, and whether the evaluation gate is open.
+
+use super::Controller;
+use super::Trouble;
+use super::execute::REGISTRY_CALL_SECONDS_MAX;
+use crate::ids::{Label, PolicyName, RegistryName, Version};
+use crate::policy::{EvaluationGate, Policy};
+use crate::registry::{LabelState, Registry, RegistryError};
+use crate::rollout::{EvaluationState, ObservedLabel, ObservedLabels};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The labels of a policy as they were last read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SeenLabels {
+    /// The last that was read.
+    pub(super) last: Option<ObservedLabels>,
+    /// Why the newest reading failed.
+    pub(super) error: Option<String>,
+    /// The evaluation gate as last looked at.
+    pub(super) evaluation: Option<EvaluationState>,
+}
+
+impl Controller {
+    /// Reads where the labels of policies point; a registry that fails once is asked no more.
+    pub(super) async fn read_labels(&mut self, names: &[PolicyName]) {
+        let mut failing: BTreeMap<RegistryName, String> = BTreeMap::new();
+        for name in names {
+            let Some(policy) = self.policy_of(name) else {
+                continue;
+            };
+            let read = match (
+                failing.get(&policy.registry),
+                self.registries.get(&policy.registry),
+            ) {
+                (Some(error), _) => Err(error.clone()),
+                (None, Some(registry)) => self.look(name, &policy, registry).await,
+                (None, None) => Err(format!("the server has no registry `{}`", policy.registry)),
+            };
+            let seen = self.labels.entry(name.clone()).or_default();
+            match read {
+                Ok(read) => {
+                    if seen.last != read.last || seen.error.is_some() {
+                        self.touched.insert(name.clone());
+                    }
+                    *seen = read;
+                }
+                Err(error) => {
+                    if seen.error.as_ref() != Some(&error) {
+                        self.touched.insert(name.clone());
+                    }
+                    seen.error = Some(error.clone());
+                    failing.insert(policy.registry.clone(), error);
+                }
+            }
+        }
+    }
+
+    /// What keeps registries from being read, one entry for each.
+    pub(super) fn registry_troubles(&self) -> impl Iterator<Item = Trouble> {
+        let failing: BTreeMap<RegistryName, String> = self
+            .labels
+            .iter()
+            .filter_map(|(name, seen)| Some((self.policy_of(name)?.registry.clone(), seen.error.clone()?)))
+            .collect();
+        failing
+            .into_iter()
+            .map(|(registry, error)| Trouble::Registry { registry, error })
+    }
+
+    async fn look(
+        &self,
+        name: &PolicyName,
+        policy: &Policy,
+        registry: &Arc<dyn Registry>,
+    ) -> Result<SeenLabels, String> {
+        let limit = Duration::from_secs(REGISTRY_CALL_SECONDS_MAX);
+        let looking = async {
+            let labels = match registry.labels(&policy.prompt).await {
+                Err(RegistryError::NotFound(_)) => BTreeMap::new(),
+                read => read?,
+            };
+            let evaluation = match (&policy.gates.evaluation, self.contest(name)) {
+                (Some(gate), Some((stable, candidate))) => {
+                    Some(evaluation_state(registry.as_ref(), policy, gate, stable, candidate).await?)
+                }
+                (Some(_), None) | (None, _) => None,
+            };
+            let last = Some(ObservedLabels {
+                control: observed(&labels, &policy.labels.control),
+                treatment: observed(&labels, &policy.labels.treatment),
+            });
+            Ok(SeenLabels {
+                last,
+                error: None,
+                evaluation,
+            })
+        };
+        match tokio::time::timeout(limit, looking).await {
+            Ok(read) => read.map_err(|error: RegistryError| error.to_string()),
+            Err(_) => Err(format!("no answer within {REGISTRY_CALL_SECONDS_MAX} s")),
+        }
+    }
+
+    /// Stable version and candidate of a rollout that waits for its gates.
+    fn contest(&self, name: &PolicyName) -> Option<(Version, Version)> {
+        let state = &self.rollouts.get(name)?.state;
+        (state.phase == crate::rollout::Phase::Pending).then_some((state.stable, state.candidate))
+    }
+
+    /// The policy that a rollout runs under, else the one in force.
+    fn policy_of(&self, name: &PolicyName) -> Option<Arc<Policy>> {
+        match self.rollouts.get(name) {
+            Some(running) if !running.state.phase.is_over() => Some(Arc::clone(&running.policy)),
+            Some(_) | None => self.policies.get(name).cloned(),
+        }
+    }
+}
+
+fn observed(labels: &BTreeMap<Label, LabelState>, label: &Label) -> ObservedLabel {
+    match labels.get(label) {
+        Some(state) => ObservedLabel {
+            version: Some(state.version),
+            by: state.by.clone(),
+        },
+        None => ObservedLabel {
+            version: None,
+            by: None,
+        },
+    }
+}
+
+/// Holds the newest evaluation of the candidate on the gate's dataset against floors and stable version.
+async fn evaluation_state(
+    registry: &dyn Registry,
+    policy: &Policy,
+    gate: &EvaluationGate,
+    stable: Version,
+    candidate: Version,
+) -> Result<EvaluationState, RegistryError> {
+    let newest = async |version| {
+        let evaluations = registry.evaluations(&policy.prompt, version).await?;
+        let on_dataset = evaluations
+            .into_iter()
+            .filter(|evaluation| evaluation.dataset == gate.dataset);
+        Ok::<_, RegistryError>(on_dataset.last().map(|evaluation| evaluation.scores))
+    };
+    let Some(scores) = newest(candidate).await? else {
+        return Ok(EvaluationState::Missing { version: candidate });
+    };
+    let mut least: BTreeMap<_, f64> = gate.floor.iter().cloned().collect();
+    if gate.versus_stable {
+        let Some(present) = newest(stable).await? else {
+            return Ok(EvaluationState::Missing { version: stable });
+        };
+        for (metric, score) in present {
+            let floor = least.entry(metric).or_insert(score);
+            *floor = floor.max(score);
+        }
+    }
+    for (metric, least) in least {
+        match scores.get(&metric) {
+            None => return Ok(EvaluationState::Missing { version: candidate }),
+            Some(score) if *score < least => {
+                return Ok(EvaluationState::Below {
+                    metric,
+                    score: *score,
+                    least,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(EvaluationState::Open)
+}

@@ -1,0 +1,242 @@
+//! How rollouts begin: a candidate appears at the treatment label, or a person asks.
+
+use super::Controller;
+use super::execute::Unfinished;
+use super::running::Running;
+use super::{CommandError, StartRequest};
+use crate::ids::{Generation, PolicyName, RolloutId, Version};
+use crate::policy::Policy;
+use crate::rollout::{
+    AuditEvent, Cause, Command, Decision, Effect, Input, LabelMove, ObservedLabels, Phase, Refusal,
+    RegistryCause, RolloutState, StayReason, decide::decide,
+};
+use crate::store::{NewRollout, StoreError};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Controller {
+    /// Starts a rollout when the treatment label points at a version other than the stable one.
+    pub(super) async fn start_found(&mut self, name: &PolicyName, now: Timestamp) -> Result<(), StoreError> {
+        if self.is_running(name) {
+            return Ok(());
+        }
+        let Some(policy) = self.policies.get(name).cloned() else {
+            return Ok(());
+        };
+        let Some(labels) = self.fresh_labels(name) else {
+            return Ok(());
+        };
+        let (Some(stable), Some(candidate)) = (labels.control.version, labels.treatment.version) else {
+            return Ok(());
+        };
+        if stable == candidate {
+            return Ok(());
+        }
+        let cause = Cause::Registry(RegistryCause::CandidateAppeared {
+            by: labels.treatment.by,
+        });
+        self.begin(&policy, stable, candidate, cause, Vec::new(), now)
+            .await?;
+        Ok(())
+    }
+
+    /// Starts a rollout because a person asks.
+    pub(super) async fn start(
+        &mut self,
+        start: StartRequest,
+        now: Timestamp,
+    ) -> Result<RolloutState, CommandError> {
+        let name = &start.policy;
+        let policy = self
+            .policies
+            .get(name)
+            .cloned()
+            .ok_or_else(|| CommandError::UnknownPolicy(name.clone()))?;
+        if let Some(running) = self
+            .rollouts
+            .get(name)
+            .filter(|running| !running.state.phase.is_over())
+        {
+            return Err(CommandError::Store(StoreError::AlreadyRunning {
+                policy: name.clone(),
+                rollout: running.state.id,
+            }));
+        }
+        self.read_labels(std::slice::from_ref(name)).await;
+        let labels = match self.labels.get(name) {
+            Some(seen) if seen.error.is_some() => {
+                return Err(CommandError::Registry(
+                    crate::registry::RegistryError::Unavailable(seen.error.clone().unwrap_or_default()),
+                ));
+            }
+            Some(seen) => seen.last.clone(),
+            None => None,
+        };
+        let (stable, candidate) = self.contenders(&policy, labels.as_ref(), start.candidate).await?;
+        let treatment = labels.and_then(|labels| labels.treatment.version);
+        let effects = if treatment == Some(candidate) {
+            Vec::new()
+        } else {
+            vec![Effect::MoveLabel(LabelMove {
+                prompt: policy.prompt.clone(),
+                label: policy.labels.treatment.clone(),
+                from: treatment,
+                to: candidate,
+                // The store fills in the rollout's number.
+                rollout: RolloutId::new(0),
+                generation: Generation::ZERO.next(),
+            })]
+        };
+        let cause = Cause::Operator {
+            actor: start.actor,
+            reason: start.reason,
+        };
+        Ok(self
+            .begin(&policy, stable, candidate, cause, effects, now)
+            .await?)
+    }
+
+    /// The stable version and the candidate, or why there can be no rollout.
+    async fn contenders(
+        &self,
+        policy: &Policy,
+        labels: Option<&ObservedLabels>,
+        asked: Option<Version>,
+    ) -> Result<(Version, Version), CommandError> {
+        let refused = |why: String| Err(CommandError::StartRefused(why));
+        let (control, treatment) = (&policy.labels.control, &policy.labels.treatment);
+        let Some(stable) = labels.and_then(|labels| labels.control.version) else {
+            return refused(format!(
+                "prompt `{}` has no label `{control}`; set it on the version that users have now",
+                policy.prompt
+            ));
+        };
+        let shown = labels.and_then(|labels| labels.treatment.version);
+        let Some(candidate) = asked.or(shown) else {
+            return refused(format!(
+                "no candidate is named, and label `{treatment}` points at no version"
+            ));
+        };
+        if candidate == stable {
+            return refused(format!("version {candidate} is the stable version already"));
+        }
+        if let Some(elsewhere) = shown.filter(|shown| *shown != stable && *shown != candidate) {
+            return refused(format!(
+                "label `{treatment}` points at version {elsewhere}, which starts by itself"
+            ));
+        }
+        if let Some(registry) = self.registries.get(&policy.registry) {
+            registry.version(&policy.prompt, candidate).await?;
+        }
+        Ok((stable, candidate))
+    }
+
+    async fn begin(
+        &mut self,
+        policy: &Arc<Policy>,
+        stable: Version,
+        candidate: Version,
+        cause: Cause,
+        effects: Vec<Effect>,
+        now: Timestamp,
+    ) -> Result<RolloutState, StoreError> {
+        let state = RolloutState {
+            id: RolloutId::new(0),
+            policy: policy.name.clone(),
+            revision: policy.revision,
+            stable,
+            candidate,
+            phase: Phase::Pending,
+            generation: Generation::ZERO.next(),
+            started_at: now,
+            entered_at: now,
+            changed_at: now,
+            treated_at_entry: 0,
+            stepped_back: false,
+            promoted: false,
+            fail_overruled: false,
+            approvals: BTreeSet::new(),
+        };
+        let policy_source = Arc::clone(&policy.source);
+        let begun = self
+            .store
+            .begin(NewRollout {
+                state,
+                policy_source,
+                cause,
+                effects,
+                at: now,
+            })
+            .await?;
+        tracing::info!(
+            policy = %policy.name, rollout.id = %begun.state.id, stable = %stable, candidate = %candidate,
+            "rollout began"
+        );
+        self.unfinished
+            .extend(begun.effects.into_iter().map(Unfinished::from));
+        self.rollouts.insert(
+            policy.name.clone(),
+            Running::fresh(Arc::clone(policy), begun.state.clone()),
+        );
+        self.touched.insert(policy.name.clone());
+        Ok(begun.state)
+    }
+
+    /// Grants a person's command, or refuses it; both are in the audit.
+    pub(super) async fn command(
+        &mut self,
+        rollout: RolloutId,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<RolloutState, CommandError> {
+        let found = self
+            .rollouts
+            .iter()
+            .find(|(_, running)| running.state.id == rollout);
+        let Some((name, running)) = found.map(|(name, running)| (name.clone(), running)) else {
+            return match self.store.rollout(rollout).await? {
+                Some(state) => Err(CommandError::Refused(Refusal {
+                    verb: command.verb,
+                    phase: state.phase.as_str().into(),
+                    why: "a newer rollout of its policy has begun".into(),
+                })),
+                None => Err(CommandError::UnknownRollout(rollout)),
+            };
+        };
+        let assessment = Box::new(running.latest(now));
+        let input = Input::Command {
+            command: command.clone(),
+            assessment,
+        };
+        match decide(&running.policy, &running.state, &input, now) {
+            Decision::Move(transition) => {
+                self.commit(&name, &transition, now).await?;
+                Ok(transition.to)
+            }
+            Decision::Stay(StayReason::Refused(refusal)) => {
+                let event = AuditEvent::Refused {
+                    command,
+                    refusal: refusal.clone(),
+                };
+                self.store.record_event(now, rollout, event).await?;
+                Err(CommandError::Refused(refusal))
+            }
+            Decision::Stay(_) => Ok(running.state.clone()),
+        }
+    }
+
+    fn is_running(&self, name: &PolicyName) -> bool {
+        self.rollouts
+            .get(name)
+            .is_some_and(|running| !running.state.phase.is_over())
+    }
+
+    /// The labels as last read; none while the registry is away.
+    pub(super) fn fresh_labels(&self, name: &PolicyName) -> Option<ObservedLabels> {
+        self.labels
+            .get(name)
+            .filter(|seen| seen.error.is_none())
+            .and_then(|seen| seen.last.clone())
+    }
+}

@@ -1,0 +1,178 @@
+//! One pass of the controller, and the one way in which a decision becomes fact.
+
+use super::Controller;
+use super::execute::Unfinished;
+use crate::clock::Stopwatch;
+use crate::ids::{PolicyName, Tick};
+use crate::rollout::decide::decide;
+use crate::rollout::{Decision, EvaluationState, Input, Observed, Transition, explain};
+use crate::store::StoreError;
+use crate::telemetry::log::chain;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Transitions of one rollout, and rounds of effects, in one tick; more would be a loop.
+const ROUNDS_PER_TICK_MAX: usize = 8;
+
+impl Controller {
+    /// One pass: read labels and ticks, start what is to start, decide, commit, publish, act.
+    ///
+    /// Whatever fails is noted as a [`Trouble`](super::Trouble) and tried again at the next tick; assignments go on.
+    pub async fn tick(&mut self) {
+        let (now, stopwatch) = (self.clock.now(), Stopwatch::start());
+        let due = self.due(Tick::of(now));
+        self.read_labels(&due).await;
+        if !due.is_empty() {
+            self.store_error = None;
+        }
+        for name in &due {
+            self.looked_at.insert(name.clone(), Tick::of(now));
+            if let Err(error) = self.advance(name, now).await {
+                self.note_store_trouble(&error).await;
+            }
+        }
+        if let Err(error) = self.act(now).await {
+            self.note_store_trouble(&error).await;
+        }
+        self.board.ticked_at = Some(now);
+        self.publish();
+        self.telemetry.ticked(stopwatch.elapsed());
+    }
+
+    async fn advance(&mut self, name: &PolicyName, now: Timestamp) -> Result<(), StoreError> {
+        self.start_found(name, now).await?;
+        self.judge(name, now).await?;
+        self.settle(name, now).await
+    }
+
+    /// Runs effects, and lets what came of them be decided on, until nothing is left to do now.
+    pub(super) async fn act(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..ROUNDS_PER_TICK_MAX {
+            if self.unfinished.is_empty() {
+                break;
+            }
+            // Nobody is assigned to a candidate that is taken back, before any label moves.
+            self.publish();
+            let concerned = self.execute(now).await?;
+            if concerned.is_empty() {
+                break;
+            }
+            self.read_labels(&concerned).await;
+            for name in &concerned {
+                self.settle(name, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Policies whose `every` has passed since they were last judged.
+    fn due(&self, tick: Tick) -> Vec<PolicyName> {
+        let known: BTreeSet<&PolicyName> = self.policies.keys().chain(self.rollouts.keys()).collect();
+        known
+            .into_iter()
+            .filter(|name| self.is_due(name, tick))
+            .cloned()
+            .collect()
+    }
+
+    /// Reads what has arrived for a rollout, and draws the conclusion.
+    async fn judge(&mut self, name: &PolicyName, now: Timestamp) -> Result<(), StoreError> {
+        let Some(running) = self.rollouts.get_mut(name) else {
+            return Ok(());
+        };
+        if running.state.phase.is_over() {
+            return Ok(());
+        }
+        running.read_ticks(self.store.as_ref(), now).await?;
+        running.assessment = Some(Arc::new(running.assess(now)));
+        self.touched.insert(name.clone());
+        Ok(())
+    }
+
+    /// Decides and commits until the rollout stays.
+    pub(super) async fn settle(&mut self, name: &PolicyName, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..ROUNDS_PER_TICK_MAX {
+            let Some(observed) = self.observe(name, now) else {
+                return Ok(());
+            };
+            let Some(running) = self.rollouts.get_mut(name) else {
+                return Ok(());
+            };
+            let input = Input::Tick(Box::new(observed));
+            match decide(&running.policy, &running.state, &input, now) {
+                Decision::Stay(reason) => {
+                    if running.stay != reason {
+                        running.stay = reason;
+                        self.touched.insert(name.clone());
+                    }
+                    return Ok(());
+                }
+                Decision::Move(transition) => self.commit(name, &transition, now).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What the world looks like to a rollout that is not over.
+    fn observe(&self, name: &PolicyName, now: Timestamp) -> Option<Observed> {
+        let running = self
+            .rollouts
+            .get(name)
+            .filter(|running| !running.state.phase.is_over())?;
+        let seen = self.labels.get(name);
+        let gate = running.policy.gates.evaluation.as_ref();
+        let looked_at = seen.and_then(|seen| seen.evaluation.clone());
+        Some(Observed {
+            assessment: running.latest(now),
+            evaluation: match gate {
+                Some(_) => looked_at.unwrap_or(EvaluationState::Unknown),
+                None => EvaluationState::Open,
+            },
+            labels: self.fresh_labels(name),
+            policy_removed: self.book.is_whole() && !self.policies.contains_key(name),
+        })
+    }
+
+    /// Makes a transition fact: state, audit record, effects and engine in one transaction.
+    pub(super) async fn commit(
+        &mut self,
+        name: &PolicyName,
+        transition: &Transition,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(running) = self.rollouts.get_mut(name) else {
+            return Ok(());
+        };
+        let effects = self.store.commit(now, transition, running.checkpoint()).await?;
+        running.enter(transition.to.clone());
+        self.unfinished.extend(effects.into_iter().map(Unfinished::from));
+        self.touched.insert(name.clone());
+        self.telemetry
+            .moved(name, &transition.from, &transition.to.phase, &transition.cause);
+        if transition.to.phase.is_over() {
+            let took = Duration::try_from(now.duration_since(transition.to.started_at)).unwrap_or_default();
+            self.telemetry.ended(name, &transition.to.phase, took);
+        }
+        tracing::info!(
+            policy = %name,
+            rollout.id = %transition.to.id,
+            from = transition.from.as_str(),
+            to = transition.to.phase.as_str(),
+            cause = explain::cause(&transition.cause),
+            "rollout moved"
+        );
+        Ok(())
+    }
+
+    /// After a failure of the store, what it holds is read again: another controller may have been
+    /// faster, and what was not acknowledged may be there or not.
+    async fn note_store_trouble(&mut self, error: &StoreError) {
+        tracing::error!(error = chain(error), "the store failed; nothing advances");
+        self.store_error = Some(chain(error));
+        if let Err(error) = self.restore().await {
+            tracing::error!(error = chain(&error), "rollouts could not be read again");
+        }
+    }
+}

@@ -4,13 +4,16 @@
 
 use crate::analysis::TickTally;
 use crate::ids::{Arm, Cluster, Generation, MetricName, PolicyName, Revision, RolloutId, Tick};
-use crate::prompt::PromptStore;
+use crate::prompt::{PromptError, PromptStore};
 use crate::rollout::{
     AuditEvent, AuditRecord, Checkpoint, LabelMove, LabelMoveOutcome, RolloutState, Transition,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
+
+mod rows;
+pub mod sqlite;
 
 /// A store.
 ///
@@ -26,10 +29,15 @@ pub trait Store: PromptStore + 'static {
 
     /// Creates a rollout with its first audit record and effects, and keeps its policy's text.
     ///
+    /// The record is a transition from [`Phase::Pending`](crate::rollout::Phase::Pending), without
+    /// numbers.
+    ///
     /// [`StoreError::AlreadyRunning`] when the policy has a rollout that is not over.
     async fn begin(&self, start: NewRollout) -> Result<Begun, StoreError>;
 
     /// Commits a transition, its audit record, its effects and a checkpoint as one.
+    ///
+    /// When the rollout is over by it, its tallies are deleted: the numbers are in the record.
     ///
     /// [`StoreError::Stale`] when the rollout's generation is not the one before `transition.to`'s.
     async fn commit(
@@ -39,7 +47,12 @@ pub trait Store: PromptStore + 'static {
         checkpoint: Option<Checkpoint>,
     ) -> Result<Vec<PendingEffect>, StoreError>;
 
-    /// Records what came of an effect; confirmed and foreign ones are finished, failed ones wait.
+    /// Counts an attempt and records what came of it: a failed effect waits for the next one, any other
+    /// is finished.
+    ///
+    /// A failure goes into the history when it is the first one, when the words differ from those of the
+    /// attempt before, and at every power of two of attempts, so that a registry that is away for days
+    /// does not fill it. An outcome of an effect that is finished changes nothing.
     async fn record_effect(
         &self,
         at: Timestamp,
@@ -47,7 +60,7 @@ pub trait Store: PromptStore + 'static {
         outcome: LabelMoveOutcome,
     ) -> Result<(), StoreError>;
 
-    /// Appends an audit record that changes no state.
+    /// Appends an audit record that changes no state; [`StoreError::UnknownRollout`] without a rollout.
     async fn record_event(
         &self,
         at: Timestamp,
@@ -55,16 +68,28 @@ pub trait Store: PromptStore + 'static {
         event: AuditEvent,
     ) -> Result<(), StoreError>;
 
-    /// Keeps how far the engine has read, and forgets the ticks that it holds.
+    /// Keeps how far the engine has read, and deletes the ticks that it holds.
+    ///
+    /// `checkpoint.through` must be closed. A checkpoint older than the one that is stored changes
+    /// nothing.
     async fn save_checkpoint(&self, rollout: RolloutId, checkpoint: Checkpoint) -> Result<(), StoreError>;
 
     /// The newest checkpoint of a rollout.
     async fn checkpoint(&self, rollout: RolloutId) -> Result<Option<Checkpoint>, StoreError>;
 
-    /// Adds observations to their tallies; an id or idempotency key seen before adds nothing.
+    /// Adds observations to their tallies, all or none; an id or idempotency key seen before (in the
+    /// last 7 days, or earlier in the batch) adds nothing.
+    ///
+    /// An observation of a rollout that is over is noted by its id and added to nothing.
+    /// [`StoreError::KeyReused`] when the key came with another body, [`StoreError::Overloaded`] at once
+    /// when too much waits already.
     async fn ingest(&self, batch: Batch) -> Result<BatchReceipt, StoreError>;
 
-    /// The ticks of a rollout after `after` that are closed: nothing is added to them any more.
+    /// The ticks of a rollout after `after` that are closed: nothing is added to them any more, not even
+    /// after a restart with a clock that went back.
+    ///
+    /// When there are very many, [`ClosedTicks::through`] is the last one that is handed out, and the rest
+    /// is for the next call.
     async fn closed_ticks(&self, rollout: RolloutId, after: Option<Tick>) -> Result<ClosedTicks, StoreError>;
 
     /// One rollout's state.
@@ -95,7 +120,7 @@ pub trait Store: PromptStore + 'static {
     /// All tokens that are not revoked, by name.
     async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;
 
-    /// Revokes a token; false when there is none of that name.
+    /// Revokes a token; false when there is none of that name. The name may be used again.
     async fn revoke_token(&self, name: &str) -> Result<bool, StoreError>;
 }
 
@@ -129,6 +154,9 @@ pub enum StoreError {
     /// The rollout does not exist.
     #[error("there is no rollout {0}")]
     UnknownRollout(RolloutId),
+    /// The effect does not exist.
+    #[error("there is no effect {}", .0.0)]
+    UnknownEffect(EffectId),
     /// A token of that name exists.
     #[error("there is a token named `{0}` already")]
     NameTaken(String),
@@ -152,6 +180,32 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// The message with those of its causes, as one line for a log or a person.
+    pub fn chain(&self) -> String {
+        let mut line = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            line.push_str(": ");
+            line.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        line
+    }
+}
+
+impl From<StoreError> for PromptError {
+    fn from(error: StoreError) -> Self {
+        // The words "the store failed" are the prompt error's own.
+        let line = error.chain();
+        Self::Store(
+            line.strip_prefix("the store failed: ")
+                .unwrap_or(&line)
+                .to_owned(),
+        )
+    }
 }
 
 /// 32 random bytes, made at first start; keys are derived from it.
@@ -265,7 +319,7 @@ pub enum BatchReceipt {
 /// Ticks that nothing is added to any more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClosedTicks {
-    /// The last closed tick, with observations or without.
+    /// The last closed tick that this reaches to, with observations or without.
     pub through: Tick,
     /// Those with observations, in order.
     pub ticks: Vec<TickTally>,

@@ -1,0 +1,317 @@
+//! Tallies of the open tick, and what makes repeats harmless.
+
+use super::writer::Group;
+use crate::analysis::{ArmTallies, TickTally};
+use crate::ids::{MetricName, RolloutId, Tick};
+use crate::store::rows;
+use crate::store::{Batch, BatchKey, BatchReceipt, ClosedTicks, Counted, StoreError};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+/// Tallies that [`read_closed`] hands out at once (some 10 kB each); the rest waits for the next call.
+const TALLIES_READ_MAX: usize = 8_192;
+
+/// Largest magnitude of an observed value: the square of it can be added up for ever without overflow.
+const VALUE_MAGNITUDE_MAX: f64 = 1e120;
+
+/// The tick that observations are added to, and its tallies as far as they were touched.
+///
+/// A tally is read from the file when it is first touched, changed in memory, and written once per
+/// group: the cost of a group follows the number of cells, not of observations.
+#[derive(Debug)]
+pub(super) struct OpenTick {
+    /// The tick of the newest group; it never goes back, whatever the clock does.
+    tick: Tick,
+    /// The last tick that the file knows to be closed.
+    closed: Option<Tick>,
+    /// What was touched in this tick, by rollout.
+    rollouts: BTreeMap<RolloutId, OpenRollout>,
+}
+
+#[derive(Debug)]
+struct OpenRollout {
+    /// Nothing is added to a rollout that is over: its verdict is final, and nobody would read it.
+    over: bool,
+    cells: BTreeMap<MetricName, Cell>,
+}
+
+#[derive(Debug)]
+struct Cell {
+    arms: ArmTallies,
+    /// Whether it differs from the file.
+    touched: bool,
+}
+
+impl OpenTick {
+    /// Goes on after the last tick that somebody was told is closed.
+    pub(super) fn after(closed: Option<Tick>) -> Self {
+        Self {
+            tick: closed.map_or(Tick::new(i64::MIN), next),
+            closed,
+            rollouts: BTreeMap::new(),
+        }
+    }
+
+    /// The tick of a group that begins at `now`.
+    pub(super) fn begin(&mut self, now: Timestamp) -> Tick {
+        let tick = Tick::of(now);
+        if tick > self.tick {
+            self.tick = tick;
+            self.rollouts.clear();
+        }
+        self.tick
+    }
+
+    /// Drops everything that the file may not hold.
+    pub(super) fn forget(&mut self) {
+        self.closed = None;
+        self.rollouts.clear();
+    }
+
+    /// Drops a rollout's tallies, which the caller deletes from the file.
+    pub(super) fn forget_rollout(&mut self, rollout: RolloutId) {
+        self.rollouts.remove(&rollout);
+    }
+
+    /// Writes each touched tally once.
+    pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let mut write = connection.prepare_cached(
+            "INSERT INTO tallies (rollout, tick, metric, arms) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET arms = excluded.arms",
+        )?;
+        for (id, rollout) in &mut self.rollouts {
+            let touched = rollout.cells.iter_mut().filter(|(_, cell)| cell.touched);
+            for (metric, cell) in touched {
+                write.execute(params![
+                    rows::integer(id.get())?,
+                    self.tick.second(),
+                    metric.as_str(),
+                    cell.arms.encode()
+                ])?;
+                cell.touched = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the rollout, and the cells that `counted` will be added to, are in memory.
+    fn load(&mut self, connection: &Connection, counted: &Counted) -> Result<(), StoreError> {
+        let tick = self.tick;
+        let rollout = match self.rollouts.entry(counted.rollout) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(OpenRollout {
+                over: is_over(connection, counted.rollout)?,
+                cells: BTreeMap::new(),
+            }),
+        };
+        if rollout.over {
+            return Ok(());
+        }
+        for (metric, _) in &counted.values {
+            if !rollout.cells.contains_key(metric) {
+                let arms = stored_tally(connection, counted.rollout, tick, metric)?.unwrap_or_default();
+                rollout
+                    .cells
+                    .insert(metric.clone(), Cell { arms, touched: false });
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an observation whose cells are loaded; cannot fail.
+    fn add(&mut self, counted: &Counted) {
+        let Some(rollout) = self.rollouts.get_mut(&counted.rollout) else {
+            return;
+        };
+        for (metric, value) in &counted.values {
+            let Some(cell) = rollout.cells.get_mut(metric) else {
+                continue;
+            };
+            cell.arms.add(counted.arm, counted.cluster, *value);
+            cell.touched = true;
+        }
+    }
+}
+
+/// Adds a batch to the tallies of the open tick, unless it or parts of it were counted before.
+pub(super) fn ingest(group: &mut Group<'_>, batch: &Batch) -> Result<BatchReceipt, StoreError> {
+    if let Some(key) = &batch.key
+        && let Some(answer) = seen_batch(group, key)?
+    {
+        return Ok(BatchReceipt::Repeated { answer });
+    }
+    let mut duplicates = Vec::new();
+    let mut fresh = Vec::with_capacity(batch.observations.len());
+    for (position, counted) in batch.observations.iter().enumerate() {
+        if seen_observation(group, counted)? {
+            duplicates.push(position);
+        } else {
+            check_values(counted)?;
+            group.open.load(group.connection, counted)?;
+            fresh.push(counted);
+        }
+    }
+    // From here on nothing can fail, so a batch is added whole or not at all.
+    for counted in fresh {
+        group.open.add(counted);
+    }
+    Ok(BatchReceipt::Counted { duplicates })
+}
+
+/// The answer that was given to the same request before; notes the request when it is new.
+fn seen_batch(group: &mut Group<'_>, key: &BatchKey) -> Result<Option<Arc<str>>, StoreError> {
+    let seen = group
+        .connection
+        .prepare_cached("SELECT body, answer FROM seen_batches WHERE key = ?1")?
+        .query_row([key.key], |row| {
+            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Arc<str>>(1)?))
+        })
+        .optional()?;
+    match seen {
+        Some((body, answer)) if body == key.body => Ok(Some(answer)),
+        Some(_) => Err(StoreError::KeyReused),
+        None => {
+            group
+                .connection
+                .prepare_cached("INSERT INTO seen_batches (key, body, answer, tick) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![key.key, key.body, key.answer, group.tick.second()])?;
+            group.noted += 1;
+            Ok(None)
+        }
+    }
+}
+
+/// Whether the observation's id was seen before; notes the id when it is new.
+fn seen_observation(group: &mut Group<'_>, counted: &Counted) -> Result<bool, StoreError> {
+    let Some(id) = counted.id else {
+        return Ok(false);
+    };
+    let inserted = group
+        .connection
+        .prepare_cached("INSERT OR IGNORE INTO seen_observations (id, tick) VALUES (?1, ?2)")?
+        .execute(params![id, group.tick.second()])?;
+    group.noted += inserted;
+    Ok(inserted == 0)
+}
+
+fn check_values(counted: &Counted) -> Result<(), StoreError> {
+    for (metric, value) in &counted.values {
+        // False for what is not a number, too.
+        let within = value.abs() <= VALUE_MAGNITUDE_MAX;
+        if !within {
+            return Err(StoreError::Failed(
+                format!(
+                    "an observation of `{metric}` is {value:e}: it must be within ±{VALUE_MAGNITUDE_MAX:e}"
+                )
+                .into(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_over(connection: &Connection, rollout: RolloutId) -> Result<bool, StoreError> {
+    connection
+        .prepare_cached("SELECT over FROM rollouts WHERE id = ?1")?
+        .query_row([rows::integer(rollout.get())?], |row| row.get(0))
+        .optional()?
+        .ok_or(StoreError::UnknownRollout(rollout))
+}
+
+fn stored_tally(
+    connection: &Connection,
+    rollout: RolloutId,
+    tick: Tick,
+    metric: &MetricName,
+) -> Result<Option<ArmTallies>, StoreError> {
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT arms FROM tallies WHERE rollout = ?1 AND tick = ?2 AND metric = ?3")?
+        .query_row(
+            params![rows::integer(rollout.get())?, tick.second(), metric.as_str()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    bytes.map(|bytes| decode_tally(&bytes)).transpose()
+}
+
+fn decode_tally(bytes: &[u8]) -> Result<ArmTallies, StoreError> {
+    ArmTallies::decode(bytes).map_err(|error| rows::corrupt("a tally", error))
+}
+
+/// The last tick that somebody was told is closed.
+pub(super) fn last_closed(connection: &Connection) -> Result<Option<Tick>, StoreError> {
+    let through = connection
+        .prepare_cached("SELECT through FROM closed")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(through.map(Tick::new))
+}
+
+/// Closes every tick before the group's own, for ever: the file remembers it, so that not even a
+/// restart under a clock that went back adds to one of them.
+pub(super) fn close_earlier(group: &mut Group<'_>) -> Result<Tick, StoreError> {
+    let through = group.tick.previous();
+    if group.open.closed.is_none_or(|closed| closed < through) {
+        group
+            .connection
+            .prepare_cached(
+                "INSERT INTO closed (id, through) VALUES (1, ?1)
+                 ON CONFLICT DO UPDATE SET through = max(through, excluded.through)",
+            )?
+            .execute([through.second()])?;
+        group.open.closed = Some(through);
+    }
+    Ok(through)
+}
+
+/// The tallies of a rollout after `after` and up to `through`, which must be closed.
+///
+/// When there are more than [`TALLIES_READ_MAX`], it stops after a whole tick and says so in
+/// [`ClosedTicks::through`].
+pub(super) fn read_closed(
+    connection: &Connection,
+    rollout: RolloutId,
+    after: Option<Tick>,
+    through: Tick,
+) -> Result<ClosedTicks, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT tick, metric, arms FROM tallies
+         WHERE rollout = ?1 AND tick > ?2 AND tick <= ?3 ORDER BY tick, metric",
+    )?;
+    let after = after.map_or(i64::MIN, Tick::second);
+    let mut found = statement.query(params![rows::integer(rollout.get())?, after, through.second()])?;
+    let mut ticks: Vec<TickTally> = Vec::new();
+    let mut tallies = 0;
+    while let Some(row) = found.next()? {
+        let tick = Tick::new(row.get(0)?);
+        if ticks.last().is_none_or(|last| last.tick != tick) {
+            if tallies >= TALLIES_READ_MAX
+                && let Some(last) = ticks.last()
+            {
+                return Ok(ClosedTicks {
+                    through: last.tick,
+                    ticks,
+                });
+            }
+            ticks.push(TickTally {
+                tick,
+                metrics: BTreeMap::new(),
+            });
+        }
+        let metric = rows::parse("a metric's name", row.get_ref(1)?.as_str()?)?;
+        let arms = decode_tally(row.get_ref(2)?.as_blob()?)?;
+        if let Some(last) = ticks.last_mut() {
+            last.metrics.insert(metric, arms);
+        }
+        tallies += 1;
+    }
+    Ok(ClosedTicks { through, ticks })
+}
+
+/// The tick after `tick`.
+fn next(tick: Tick) -> Tick {
+    Tick::new(tick.second().saturating_add(Tick::SECONDS))
+}

@@ -107,8 +107,10 @@ fn attributes(tree: &Tree) -> Vec<Finding> {
                 let silences = token.is("allow") && file.reads(at + 1, &["("]);
                 let hides = at == open + 1 && (token.is("ignore") || token.is("should_panic"));
                 let keeps_dead = token.is("expect")
-                    && file.reads(at + 1, &["("])
-                    && (file.reads(at + 2, &["dead_code"]) || file.reads(at + 2, &["unused"]))
+                    && (file.reads(at + 1, &["(", "dead_code"]) || file.reads(at + 1, &["(", "unused"]))
+                    && file
+                        .item_after(close)
+                        .is_some_and(|item| file.tokens[item].is("fn"))
                     && !file.is_test(token.line);
                 if silences || hides || keeps_dead {
                     findings.push(Finding::new(&file.path, token.line, format!("`{}`", token.text)));

@@ -50,9 +50,9 @@ pub struct Treatment {
     pub key: bucket::SplitKey,
     /// The key that spreads users over clusters.
     pub cluster_key: bucket::SplitKey,
-    /// Users with a fixed arm.
+    /// Users with a fixed arm: they have the candidate as long as this value exists, at any exposure.
     pub forced_treatment: Arc<BTreeSet<Arc<str>>>,
-    /// Users with a fixed arm.
+    /// Users with a fixed arm, likewise.
     pub forced_control: Arc<BTreeSet<Arc<str>>>,
 }
 

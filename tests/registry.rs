@@ -6,3 +6,6 @@ mod suite;
 
 #[path = "registry/faults.rs"]
 mod faults;
+
+#[path = "registry/embedded.rs"]
+mod embedded;

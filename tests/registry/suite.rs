@@ -86,7 +86,7 @@ pub(crate) fn why() -> MoveReason {
 }
 
 /// Three versions; `production` points at 1 and `canary` at 2, both by Anna.
-async fn world<W: World>() -> W {
+pub(crate) async fn world<W: World>() -> W {
     let world = W::new().await;
     for number in 1..=3 {
         world.create_version(draft(&format!("text {number}"))).await;
@@ -341,6 +341,7 @@ macro_rules! suite {
 }
 
 suite!(in_memory, super::InMemory);
+suite!(embedded, crate::embedded::Stored);
 
 #[async_trait]
 impl World for InMemory {

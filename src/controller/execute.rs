@@ -25,6 +25,12 @@ pub(super) struct Unfinished {
     retry_at: Option<Timestamp>,
 }
 
+impl Unfinished {
+    pub(super) fn is_of(&self, rollout: RolloutId) -> bool {
+        self.effect.label_move.rollout == rollout
+    }
+}
+
 impl From<PendingEffect> for Unfinished {
     fn from(effect: PendingEffect) -> Self {
         Self {

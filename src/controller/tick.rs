@@ -131,6 +131,10 @@ impl Controller {
                 None => EvaluationState::Open,
             },
             labels: self.fresh_labels(name),
+            moves_pending: self
+                .unfinished
+                .iter()
+                .any(|unfinished| unfinished.is_of(running.state.id)),
             policy_removed: self.book.is_whole() && !self.policies.contains_key(name),
         })
     }

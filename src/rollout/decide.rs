@@ -130,20 +130,19 @@ impl Tick<'_> {
                 ControlFlow::Continue(())
             }
             Phase::RollingBack { .. } => {
-                let held = |label: &ObservedLabel| label.version == Some(candidate);
-                if self.state.promoted && held(&labels.control) {
-                    return awaiting(&names.control, stable, &labels.control);
+                if self.state.promoted {
+                    self.taken_back(&names.control, &labels.control)?;
                 }
-                if held(&labels.treatment) {
-                    return awaiting(&names.treatment, stable, &labels.treatment);
-                }
+                self.taken_back(&names.treatment, &labels.treatment)?;
                 self.go(&Event::Confirmed, Cause::Registry(RegistryCause::Confirmed))
             }
             Phase::Promoting => match labels.control.version {
                 Some(version) if version == candidate => {
                     self.go(&Event::Confirmed, Cause::Registry(RegistryCause::Confirmed))
                 }
-                Some(version) if version == stable => awaiting(&names.control, candidate, &labels.control),
+                Some(version) if version == stable && self.observed.moves_pending => {
+                    awaiting(&names.control, candidate, &labels.control)
+                }
                 Some(_) | None => self.pause_for(&names.control, candidate, &labels.control),
             },
             Phase::Pending | Phase::Ramping { .. } | Phase::Watching | Phase::Paused { .. } => {
@@ -151,6 +150,7 @@ impl Tick<'_> {
                 let control = if self.state.promoted { candidate } else { stable };
                 self.foreign(&names.control, control, &labels.control)?;
                 let waits = self.state.phase == Phase::Pending
+                    && self.observed.moves_pending
                     && (labels.treatment.version.is_none() || labels.treatment.version == Some(stable));
                 if waits {
                     return awaiting(&names.treatment, candidate, &labels.treatment);
@@ -158,6 +158,22 @@ impl Tick<'_> {
                 self.foreign(&names.treatment, candidate, &labels.treatment)
             }
         }
+    }
+
+    /// A label that still points at the candidate is waited for, unless it was moved back and
+    /// somebody else has moved it there again: Serin does not fight over it.
+    fn taken_back(&self, label: &Label, observed: &ObservedLabel) -> Considered {
+        if observed.version != Some(self.state.candidate) {
+            return ControlFlow::Continue(());
+        }
+        if self.observed.moves_pending {
+            return awaiting(label, self.state.stable, observed);
+        }
+        let foreign = self.foreign_move(label, self.state.stable, observed);
+        self.go(
+            &Event::Confirmed,
+            Cause::Registry(RegistryCause::ForeignMove(foreign)),
+        )
     }
 
     fn newer_candidate(&self, treatment: &ObservedLabel) -> Considered {
@@ -181,16 +197,21 @@ impl Tick<'_> {
     }
 
     fn pause_for(&self, label: &Label, expected: Version, observed: &ObservedLabel) -> Considered {
-        let foreign = ForeignMove {
-            label: label.clone(),
-            expected,
-            found: observed.version,
-            by: observed.by.clone(),
-        };
+        let foreign = self.foreign_move(label, expected, observed);
         self.go(
             &Event::Pause,
             Cause::Registry(RegistryCause::ForeignMove(foreign)),
         )
+    }
+
+    fn foreign_move(&self, label: &Label, expected: Version, observed: &ObservedLabel) -> ForeignMove {
+        let (label, by) = (label.clone(), observed.by.clone());
+        ForeignMove {
+            label,
+            expected,
+            found: observed.version,
+            by,
+        }
     }
 
     fn policy_gone(&self) -> Considered {

@@ -241,6 +241,8 @@ pub struct Observed {
     pub evaluation: EvaluationState,
     /// Where the labels point; none while the registry does not answer, and then nothing advances.
     pub labels: Option<ObservedLabels>,
+    /// Whether a label move of this rollout is not finished: what is elsewhere may still be on its way.
+    pub moves_pending: bool,
     /// Whether the policy's file is gone.
     pub policy_removed: bool,
 }

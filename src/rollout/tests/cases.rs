@@ -276,3 +276,25 @@ fn a_rollback_ends_only_when_no_label_points_at_the_candidate() {
         "rolled_back"
     );
 }
+
+#[test]
+fn a_candidate_that_somebody_brings_back_is_not_fought_over() {
+    let rolling = state(Phase::RollingBack {
+        cause: Cause::Policy(PolicyCause::Removed),
+    });
+    let mut seen = observed(Verdict::Invalid, in_place());
+    seen.moves_pending = false;
+    let ended = moved(decide(&policy(), &rolling, &tick(seen.clone()), at(0)));
+    assert_eq!(ended.to.phase.as_str(), "rolled_back");
+    assert!(
+        matches!(ended.cause, Cause::Registry(RegistryCause::ForeignMove(_))),
+        "{:?}",
+        ended.cause
+    );
+    let paused = moved(decide(&policy(), &state(Phase::Promoting), &tick(seen), at(0)));
+    assert_eq!(
+        paused.to.phase.as_str(),
+        "paused",
+        "the control label was moved back by somebody"
+    );
+}

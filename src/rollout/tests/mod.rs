@@ -150,6 +150,7 @@ fn observed(verdict: Verdict, labels: Option<ObservedLabels>) -> Observed {
         assessment: assessment(verdict, 100, 0.0),
         evaluation: EvaluationState::Open,
         labels,
+        moves_pending: true,
         policy_removed: false,
     }
 }

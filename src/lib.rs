@@ -85,6 +85,7 @@ pub mod clock;
 pub mod config;
 pub mod controller;
 pub mod registry;
+pub mod source;
 mod spelling;
 pub mod store;
 pub mod telemetry;

@@ -80,6 +80,7 @@ pub mod policy;
 pub mod prompt;
 pub mod rollout;
 
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;

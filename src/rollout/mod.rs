@@ -460,6 +460,16 @@ pub struct LabelMove {
 }
 
 impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Pause,
+        Self::Resume,
+        Self::Step,
+        Self::Promote,
+        Self::RollBack,
+        Self::Approve,
+    ];
+
     /// The word in the CLI and in URLs.
     pub fn as_str(self) -> &'static str {
         match self {

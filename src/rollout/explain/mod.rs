@@ -238,8 +238,14 @@ fn approval_point(point: ApprovalPoint) -> String {
 pub fn event(event: &AuditEvent) -> String {
     match event {
         AuditEvent::Moved(transition) => {
-            let (from, to) = (&transition.from, &transition.to.phase);
-            format!("{} → {}: {}", place(from), place(to), cause(&transition.cause))
+            let (from, to) = (place(&transition.from), place(&transition.to.phase));
+            // A rollout begins, and is approved, without leaving its place.
+            let way = if from == to {
+                to
+            } else {
+                format!("{from} → {to}")
+            };
+            format!("{way}: {}", cause(&transition.cause))
         }
         AuditEvent::LabelMove { label_move, outcome } => {
             let LabelMove { label, from, to, .. } = label_move;

@@ -1,0 +1,486 @@
+//! Who may do what: bearer tokens with scopes, or everybody on an open server.
+//!
+//! A server on a loopback address is open while it has no token. It then refuses requests under a
+//! foreign host name, which a web page could make by rebinding a name of its own (DNS rebinding);
+//! what changes something needs a JSON body or `DELETE`, which a page of another site cannot send.
+
+use super::App;
+use super::problem::{Code, Problem};
+use crate::ids::Actor;
+use crate::store::{Scope, Store, StoreError, TokenRecord};
+use arc_swap::ArcSwap;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// What every token begins with, so that people and scanners know one when they see it.
+pub const TOKEN_PREFIX: &str = "srn_";
+/// Random bytes in a token.
+const TOKEN_BYTES: usize = 32;
+/// Longest name in `X-Serin-Actor`, in bytes.
+const ACTOR_BYTES_MAX: usize = 100;
+
+/// Whom a server without tokens serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessMode {
+    /// Local clients, while there is no token.
+    Loopback,
+    /// Nobody without a token.
+    Tokens,
+    /// Everybody who can reach it, while there is no token.
+    Insecure,
+}
+
+/// Why a server must not be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{listen}` can be reached from other machines, and there is no token: make one with \
+     `serin token add`, listen on 127.0.0.1, or say `--insecure`"
+)]
+pub struct AccessRefused {
+    listen: SocketAddr,
+}
+
+/// Whom a server that listens on `listen` serves, `tokens` being how many there are.
+///
+/// # Errors
+///
+/// On an address that is not loopback, without tokens and not told `insecure`.
+pub fn access_mode(listen: SocketAddr, tokens: usize, insecure: bool) -> Result<AccessMode, AccessRefused> {
+    if listen.ip().to_canonical().is_loopback() {
+        Ok(AccessMode::Loopback)
+    } else if tokens > 0 {
+        Ok(AccessMode::Tokens)
+    } else if insecure {
+        Ok(AccessMode::Insecure)
+    } else {
+        Err(AccessRefused { listen })
+    }
+}
+
+/// Who may do what at this moment.
+#[derive(Debug)]
+pub struct Access {
+    mode: AccessMode,
+    tokens: ArcSwap<HashMap<[u8; 32], Granted>>,
+}
+
+#[derive(Debug, Clone)]
+struct Granted {
+    actor: Actor,
+    scopes: Vec<Scope>,
+}
+
+impl Access {
+    /// The access rules of a server in this mode, with the tokens of `store`.
+    pub async fn load(mode: AccessMode, store: &dyn Store) -> Result<Self, StoreError> {
+        let access = Self {
+            mode,
+            tokens: ArcSwap::default(),
+        };
+        access.refresh(store).await?;
+        Ok(access)
+    }
+
+    /// Takes over the tokens of `store`.
+    pub async fn refresh(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let granted = |record: TokenRecord| {
+            let actor = Actor::new(&record.name).unwrap_or_else(|_| Actor::serin());
+            (
+                record.hash,
+                Granted {
+                    actor,
+                    scopes: record.scopes,
+                },
+            )
+        };
+        let tokens = store.tokens().await?.into_iter().map(granted).collect();
+        self.tokens.store(Arc::new(tokens));
+        Ok(())
+    }
+
+    /// Whether requests without a token are served.
+    pub fn is_open(&self) -> bool {
+        match self.mode {
+            AccessMode::Tokens => false,
+            AccessMode::Loopback | AccessMode::Insecure => self.tokens.load().is_empty(),
+        }
+    }
+
+    /// Whether the server may be left without any token: it then is open to local clients again.
+    pub fn may_be_without_tokens(&self) -> bool {
+        match self.mode {
+            AccessMode::Loopback | AccessMode::Insecure => true,
+            AccessMode::Tokens => false,
+        }
+    }
+
+    /// Refuses a request to an open local server under a name that is not its own.
+    pub(super) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let guarded = self.mode == AccessMode::Loopback && self.is_open();
+        if !guarded || named_hosts(uri, headers).all(is_local_host) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::HostNotLocal,
+            "without tokens the server answers `localhost` and loopback addresses only: \
+             use one of them in the URL, or make a token with `serin token add`",
+        ))
+    }
+
+    fn caller(&self, headers: &HeaderMap, needed: Option<Scope>) -> Result<Caller, Problem> {
+        if self.is_open() {
+            let actor = open_actor(headers)?;
+            return Ok(Caller {
+                actor,
+                is_admin: true,
+            });
+        }
+        let token = bearer(headers)?;
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let tokens = self.tokens.load();
+        let granted = tokens.get(&hash).ok_or_else(|| {
+            Problem::new(
+                Code::Unauthenticated,
+                "the token is not known: it may have been revoked",
+            )
+        })?;
+        let may = |needed| granted.scopes.iter().any(|scope| implies(*scope, needed));
+        match needed.filter(|needed| !may(*needed)) {
+            None => Ok(Caller {
+                actor: granted.actor.clone(),
+                is_admin: may(Scope::Admin),
+            }),
+            Some(needed) => {
+                let detail = format!("token `{}` needs the scope `{}`", granted.actor, needed.as_str());
+                Err(Problem::new(Code::ScopeMissing, detail).with_scope(needed.as_str()))
+            }
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug)]
+struct Caller {
+    actor: Actor,
+    is_admin: bool,
+}
+
+/// Whether a host, with or without a port, is this machine by a name that nobody else can give out.
+fn is_local_host(host: &str) -> bool {
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name);
+    match name
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>()
+    {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+/// Whether a token with `scope` may do what needs `needed`.
+fn implies(scope: Scope, needed: Scope) -> bool {
+    match scope {
+        Scope::Admin => true,
+        Scope::Operate => needed != Scope::Admin,
+        Scope::Assign | Scope::Observe => scope == needed,
+    }
+}
+
+/// The host names that the request was made under.
+fn named_hosts<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> impl Iterator<Item = &'r str> {
+    let header = headers
+        .get_all(header::HOST)
+        .into_iter()
+        .map(|host| host.to_str().unwrap_or("?"));
+    uri.authority()
+        .map(|authority| authority.as_str())
+        .into_iter()
+        .chain(header)
+}
+
+fn open_actor(headers: &HeaderMap) -> Result<Actor, Problem> {
+    let refused = || {
+        let detail = format!(
+            "`X-Serin-Actor` must be 1 to {ACTOR_BYTES_MAX} bytes of UTF-8 without control characters"
+        );
+        Problem::new(Code::BadHeader, detail)
+    };
+    let name = match headers.get("x-serin-actor") {
+        None => "local".to_owned(),
+        Some(value) => {
+            let name = std::str::from_utf8(value.as_bytes()).map_err(|_| refused())?;
+            if !(1..=ACTOR_BYTES_MAX).contains(&name.len()) {
+                return Err(refused());
+            }
+            format!("local:{name}")
+        }
+    };
+    Actor::new(&name).map_err(|_| refused())
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let missing = || {
+        Problem::new(
+            Code::Unauthenticated,
+            "send a token in the header `Authorization: Bearer srn_…`",
+        )
+    };
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(missing)?
+        .to_str()
+        .map_err(|_| missing())?;
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        Some(_) | None => Err(missing()),
+    }
+}
+
+/// A new token, which is shown once, and its hash, which is kept.
+pub fn new_token() -> Result<(String, [u8; 32]), getrandom::Error> {
+    let mut random = [0; TOKEN_BYTES];
+    getrandom::fill(&mut random)?;
+    let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+    let hash = Sha256::digest(token.as_bytes()).into();
+    Ok((token, hash))
+}
+
+/// What a route needs.
+pub trait Needs: Send + Sync {
+    /// The scope; any token will do where there is none.
+    const SCOPE: Option<Scope>;
+}
+
+macro_rules! needs {
+    ($($(#[$doc:meta])* $name:ident $scope:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug)]
+            pub enum $name {}
+            impl Needs for $name {
+                const SCOPE: Option<Scope> = $scope;
+            }
+        )*
+    };
+}
+
+needs! {
+    /// Needs any token.
+    Read None;
+    /// Needs the scope `assign`.
+    Assign Some(Scope::Assign);
+    /// Needs the scope `observe`.
+    Observe Some(Scope::Observe);
+    /// Needs the scope `operate`.
+    Operate Some(Scope::Operate);
+    /// Needs the scope `admin`.
+    Admin Some(Scope::Admin);
+}
+
+/// Proof that the caller may do what the route does; the first argument of every handler.
+#[derive(Debug)]
+pub struct Allowed<N: Needs> {
+    /// Who it is.
+    pub actor: Actor,
+    /// Whether they may do everything.
+    pub is_admin: bool,
+    needs: PhantomData<N>,
+}
+
+impl<N: Needs> FromRequestParts<Arc<App>> for Allowed<N> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let Caller { actor, is_admin } = app.access.caller(&parts.headers, N::SCOPE)?;
+        Ok(Self {
+            actor,
+            is_admin,
+            needs: PhantomData,
+        })
+    }
+}
+
+/// Proof of the scope `assign` alone: what an assignment needs, with nothing that it does not.
+#[derive(Debug)]
+pub struct MayAssign(());
+
+impl FromRequestParts<Arc<App>> for MayAssign {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        if app.access.is_open() {
+            return Ok(Self(()));
+        }
+        app.access
+            .caller(&parts.headers, Some(Scope::Assign))
+            .map(|_| Self(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(mode: AccessMode) -> Access {
+        Access {
+            mode,
+            tokens: ArcSwap::default(),
+        }
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn give(access: &Access, token: &str, scopes: &[Scope]) {
+        let granted = Granted {
+            actor: Actor::new("ci").unwrap(),
+            scopes: scopes.to_vec(),
+        };
+        let hash = Sha256::digest(token.as_bytes()).into();
+        access.tokens.store(Arc::new([(hash, granted)].into()));
+    }
+
+    #[test]
+    fn only_loopback_is_open_without_being_told() {
+        let mode = |listen: &str, tokens, insecure| access_mode(listen.parse().unwrap(), tokens, insecure);
+        for loopback in [
+            "127.0.0.1:80",
+            "127.9.9.9:80",
+            "[::1]:80",
+            "[::ffff:127.0.0.1]:80",
+        ] {
+            assert_eq!(mode(loopback, 0, false), Ok(AccessMode::Loopback));
+        }
+        for open in ["0.0.0.0:80", "[::]:80", "192.168.1.2:80", "[fe80::1]:80"] {
+            let refused = mode(open, 0, false).unwrap_err().to_string();
+            assert!(
+                refused.starts_with(&format!("`{open}` can be reached")),
+                "{refused}"
+            );
+            assert_eq!(mode(open, 1, false), Ok(AccessMode::Tokens));
+            assert_eq!(mode(open, 1, true), Ok(AccessMode::Tokens));
+            assert_eq!(mode(open, 0, true), Ok(AccessMode::Insecure));
+        }
+    }
+
+    #[test]
+    fn an_open_local_server_answers_its_own_names_only() {
+        let access = access(AccessMode::Loopback);
+        let check = |host: &str| access.check_host(&Uri::from_static("/"), &headers(&[("host", host)]));
+        for own in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:8080",
+            "127.1.2.3",
+            "[::1]:8080",
+            "[::1]",
+        ] {
+            assert!(check(own).is_ok(), "{own}");
+        }
+        for foreign in [
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "192.168.1.2",
+            "",
+            "::2",
+        ] {
+            assert_eq!(
+                check(foreign).unwrap_err().code(),
+                Code::HostNotLocal,
+                "{foreign}"
+            );
+        }
+        let absolute = Uri::from_static("http://evil.example/v1/status");
+        assert!(
+            access
+                .check_host(&absolute, &headers(&[("host", "localhost")]))
+                .is_err()
+        );
+        give(&access, "srn_x", &[Scope::Admin]);
+        assert!(access.check_host(&absolute, &HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn scopes_imply_what_they_say() {
+        let access = access(AccessMode::Tokens);
+        let token = headers(&[("authorization", "bearer srn_x")]);
+        for (scope, allowed) in [
+            (Scope::Assign, vec![Scope::Assign]),
+            (Scope::Observe, vec![Scope::Observe]),
+            (
+                Scope::Operate,
+                vec![Scope::Assign, Scope::Observe, Scope::Operate],
+            ),
+            (Scope::Admin, Scope::ALL.to_vec()),
+        ] {
+            give(&access, "srn_x", &[scope]);
+            for needed in Scope::ALL {
+                let granted = access.caller(&token, Some(needed)).is_ok();
+                assert_eq!(granted, allowed.contains(&needed), "{scope:?} for {needed:?}");
+            }
+            assert!(access.caller(&token, None).is_ok());
+        }
+    }
+
+    #[test]
+    fn strangers_are_sent_away() {
+        let access = access(AccessMode::Tokens);
+        give(&access, "srn_x", &[Scope::Admin]);
+        for bad in ["Bearer srn_y", "Bearer", "Basic srn_x", "srn_x", ""] {
+            let refused = access
+                .caller(&headers(&[("authorization", bad)]), None)
+                .unwrap_err();
+            assert_eq!(refused.code(), Code::Unauthenticated, "{bad}");
+        }
+        assert!(access.caller(&HeaderMap::new(), None).is_err());
+    }
+
+    #[test]
+    fn actors_of_an_open_server_are_local() {
+        let access = access(AccessMode::Loopback);
+        let actor = |pairs| {
+            access
+                .caller(&headers(pairs), Some(Scope::Admin))
+                .map(|it| it.actor.to_string())
+        };
+        assert_eq!(actor(&[]).unwrap(), "local");
+        assert_eq!(actor(&[("x-serin-actor", "ann")]).unwrap(), "local:ann");
+        let long = "a".repeat(ACTOR_BYTES_MAX + 1);
+        for bad in ["", "a\tb", &long] {
+            let refused = access
+                .caller(&headers(&[("x-serin-actor", bad)]), None)
+                .unwrap_err();
+            assert_eq!(refused.code(), Code::BadHeader);
+        }
+    }
+
+    #[test]
+    fn tokens_are_long_random_and_hashed() {
+        let (one, hash) = new_token().unwrap();
+        let (two, _) = new_token().unwrap();
+        assert_ne!(one, two);
+        assert_eq!(
+            URL_SAFE_NO_PAD
+                .decode(one.strip_prefix(TOKEN_PREFIX).unwrap())
+                .unwrap()
+                .len(),
+            32
+        );
+        assert_eq!(hash, <[u8; 32]>::from(Sha256::digest(one.as_bytes())));
+    }
+}

@@ -1,0 +1,174 @@
+//! Who gets what.
+
+use super::App;
+use super::access::MayAssign;
+use super::extract::{JsonBody, Path};
+use super::problem::{Code, Problem};
+use super::query::{Query, required};
+use super::schema::{DnsLabel, UserKeyText};
+use super::views::assignment::{
+    AssignmentOutcomeView, AssignmentOutcomesView, AssignmentRequest, AssignmentView, AssignmentsRequest,
+    ItemProblem,
+};
+use crate::assignment::Assignment;
+use crate::assignment::snapshot::Snapshot;
+use crate::ids::{PolicyName, UserKey};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Most assignments in one request.
+const REQUESTS_MAX: usize = 1_000;
+
+const POLICY: HeaderName = HeaderName::from_static("x-serin-policy");
+const ARM: HeaderName = HeaderName::from_static("x-serin-arm");
+const LABEL: HeaderName = HeaderName::from_static("x-serin-label");
+const VERSION: HeaderName = HeaderName::from_static("x-serin-version");
+const EXPOSURE: HeaderName = HeaderName::from_static("x-serin-exposure");
+const REASON: HeaderName = HeaderName::from_static("x-serin-reason");
+const ROLLOUT: HeaderName = HeaderName::from_static("x-serin-rollout");
+const RECEIPT: HeaderName = HeaderName::from_static("x-serin-receipt");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(assign))
+        .routes(routes!(assign_many))
+}
+
+/// What a user gets under a policy.
+///
+/// The same is in the headers `X-Serin-*`, so that a proxy can route by it. Needs the scope `assign`.
+#[utoipa::path(
+    get,
+    path = "/v1/assignments/{policy}",
+    tag = "assignments",
+    params(("policy" = inline(DnsLabel), Path), ("user" = inline(UserKeyText), Query)),
+    responses(
+        (status = 200, description = "the assignment", body = AssignmentView, headers(
+            ("X-Serin-Policy" = String),
+            ("X-Serin-Arm" = String),
+            ("X-Serin-Label" = String),
+            ("X-Serin-Version" = i64, description = "absent while the registry has not told"),
+            ("X-Serin-Exposure" = f64),
+            ("X-Serin-Reason" = String),
+            ("X-Serin-Rollout" = String, description = "absent while none exposes a candidate"),
+            ("X-Serin-Receipt" = String, description = "absent where observations would not count"),
+        )),
+        (status = 404, description = "no such policy"),
+    )
+)]
+async fn assign(
+    State(app): State<Arc<App>>,
+    _: MayAssign,
+    Path(policy): Path<PolicyName>,
+    query: Query,
+) -> Result<Response, Problem> {
+    let [user] = query.fields(["user"])?;
+    let user = required("user", user)?;
+    let user = UserKey::new(&user).map_err(|refused| bad_user(Code::BadQuery, refused.rule()))?;
+    let snapshot = app.controller.snapshot();
+    let view = view(&app, &snapshot, policy.as_str(), user)?;
+    let mut response = Json(&view).into_response();
+    add_headers(response.headers_mut(), &view);
+    Ok(response)
+}
+
+fn bad_user(code: Code, rule: &str) -> Problem {
+    Problem::new(code, format!("`user` {rule}"))
+}
+
+/// Assigns and counts.
+pub(super) fn view<'s>(
+    app: &App,
+    snapshot: &'s Snapshot,
+    policy: &str,
+    user: UserKey<'_>,
+) -> Result<AssignmentView<'s>, Problem> {
+    let route = snapshot.route(policy).ok_or_else(|| {
+        Problem::new(
+            Code::UnknownPolicy,
+            format!("there is no policy `{}`", policy.escape_debug()),
+        )
+    })?;
+    let assignment: Assignment<'s> = crate::assignment::assign::assign(route, user);
+    let receipt = route
+        .receipt(&assignment, user)
+        .map(|receipt| app.receipts.issue(&receipt));
+    let view = AssignmentView::new(&assignment, receipt);
+    app.telemetry
+        .assigned(assignment.policy, assignment.arm, view.reason);
+    Ok(view)
+}
+
+fn add_headers(headers: &mut HeaderMap, view: &AssignmentView<'_>) {
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    let mut add = |name, value: Result<HeaderValue, _>| {
+        // Names, labels and receipts are ASCII by their rules, so every one is a header value.
+        if let Ok(value) = value {
+            headers.insert(name, value);
+        }
+    };
+    add(POLICY, HeaderValue::from_str(&view.policy));
+    add(ARM, Ok(HeaderValue::from_static(view.arm)));
+    add(LABEL, HeaderValue::from_str(&view.label));
+    add(EXPOSURE, HeaderValue::from_str(&view.exposure.to_string()));
+    add(REASON, Ok(HeaderValue::from_static(view.reason)));
+    if let Some(version) = view.version {
+        add(VERSION, Ok(version.into()));
+    }
+    if let Some(rollout) = &view.rollout {
+        add(ROLLOUT, HeaderValue::from_str(rollout));
+    }
+    if let Some(receipt) = &view.receipt {
+        add(RECEIPT, HeaderValue::from_str(receipt));
+    }
+}
+
+/// What many users get, or one user under many policies.
+///
+/// Answers in the order of the request, each with its assignment or its problem. Needs the scope
+/// `assign`.
+#[utoipa::path(
+    post,
+    path = "/v1/assignments",
+    tag = "assignments",
+    request_body = AssignmentsRequest,
+    responses((status = 200, description = "one outcome for each request", body = AssignmentOutcomesView))
+)]
+async fn assign_many(
+    State(app): State<Arc<App>>,
+    _: MayAssign,
+    JsonBody(AssignmentsRequest { requests }): JsonBody<AssignmentsRequest>,
+) -> Result<Response, Problem> {
+    if requests.len() > REQUESTS_MAX {
+        let detail = format!("`requests` must have at most {REQUESTS_MAX} entries");
+        return Err(Problem::new(Code::BadField, detail));
+    }
+    let snapshot = app.controller.snapshot();
+    let assignments = requests
+        .iter()
+        .map(|request| outcome(&app, &snapshot, request))
+        .collect();
+    let body = Json(AssignmentOutcomesView { assignments });
+    Ok(([(header::CACHE_CONTROL, NO_STORE)], body).into_response())
+}
+
+fn outcome<'s>(app: &App, snapshot: &'s Snapshot, request: &AssignmentRequest) -> AssignmentOutcomeView<'s> {
+    let assigned = UserKey::new(&request.user)
+        .map_err(|refused| bad_user(Code::BadField, refused.rule()))
+        .and_then(|user| view(app, snapshot, &request.policy, user));
+    match assigned {
+        Ok(assignment) => AssignmentOutcomeView::Assigned { assignment },
+        Err(problem) => AssignmentOutcomeView::Refused {
+            problem: ItemProblem {
+                code: problem.code().as_str(),
+                detail: problem.detail().to_owned(),
+            },
+        },
+    }
+}

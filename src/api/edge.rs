@@ -1,0 +1,138 @@
+//! What every request goes through: the host check, the bounds, the clock, the counters, and a net
+//! for panics. One layer, because assignments are asked for more often than anything else.
+
+use super::App;
+use super::problem::{Code, Problem, incident};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::clock::Stopwatch;
+
+/// How many times as many assignments may be worked on at once as other requests.
+const ASSIGNMENTS_IN_FLIGHT_FACTOR: usize = 16;
+/// The route of single assignments, which other work must not keep waiting.
+pub(super) const ASSIGNMENT_ROUTE: &str = "/v1/assignments/{policy}";
+/// Shown as the route of a request that matches none.
+const NO_ROUTE: &str = "none";
+
+/// How many requests are worked on.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    assignments: AtomicUsize,
+    others: AtomicUsize,
+}
+
+/// A place among the requests that are worked on; given back when dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl InFlight {
+    fn enter(&self, is_assignment: bool, others_max: usize) -> Option<Place<'_>> {
+        let (count, max) = if is_assignment {
+            (
+                &self.assignments,
+                others_max.saturating_mul(ASSIGNMENTS_IN_FLIGHT_FACTOR),
+            )
+        } else {
+            (&self.others, others_max)
+        };
+        let place = Place(count);
+        (count.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
+    }
+}
+
+/// The layer around every route.
+pub(super) async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let watch = Stopwatch::start();
+    let method = method_word(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    let response = answer(&app, route, request, next).await;
+    app.telemetry
+        .answered(method, route, response.status().as_u16(), watch.elapsed());
+    response
+}
+
+async fn answer(app: &App, route: &str, request: Request, next: Next) -> Response {
+    if let Err(problem) = app.access.check_host(request.uri(), request.headers()) {
+        return problem.into_response();
+    }
+    let is_assignment = route == ASSIGNMENT_ROUTE;
+    let Some(_place) = app
+        .in_flight
+        .enter(is_assignment, app.limits.requests_in_flight_max)
+    else {
+        return Problem::new(Code::Overloaded, "too many requests are worked on: try again").into_response();
+    };
+    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(app.limits.request_timeout, work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => panicked(panic.as_ref()),
+        Err(_) => Problem::new(Code::TimedOut, "the answer took too long: try again").into_response(),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Response {
+    let message = panic.downcast_ref::<&str>().copied();
+    let message = message
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("?");
+    let id = incident();
+    tracing::error!(incident = %id, message, "a request panicked");
+    Problem::new(
+        Code::Internal,
+        format!("the server's log tells more under incident {id}"),
+    )
+    .into_response()
+}
+
+/// The method as a label: any other than these is one label, because clients make methods up.
+fn method_word(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "PATCH" => "PATCH",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Answers what matches no route.
+pub(super) async fn no_route(request: Request) -> Response {
+    let path: String = request.uri().path().chars().take(128).collect();
+    Problem::new(
+        Code::UnknownRoute,
+        format!("there is no `{path}`: `/docs` lists what there is"),
+    )
+    .into_response()
+}
+
+/// Answers a route with another method; the router adds `Allow`.
+pub(super) async fn no_method(request: Request) -> Response {
+    let method = method_word(request.method());
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("this route does not answer {method}"),
+    )
+    .into_response()
+}
+
+/// `304 Not Modified` with its tag.
+pub(super) fn not_modified(tag: &HeaderValue) -> Response {
+    (StatusCode::NOT_MODIFIED, [(header::ETAG, tag.clone())]).into_response()
+}

@@ -1,0 +1,127 @@
+//! The HTTP API: one file for each concern, each handler parse → call → view.
+//!
+//! Every route is declared once, for the router and for `/openapi.json` alike. Every refusal is a
+//! problem (RFC 9457) with a stable code; what is Serin's own failure is told by number only.
+
+pub mod access;
+mod assignments;
+mod body;
+mod edge;
+mod events;
+mod extract;
+mod health;
+mod observations;
+mod openapi;
+mod page;
+mod policies;
+pub mod problem;
+mod prompt_labels;
+mod prompt_versions;
+mod prompts;
+mod query;
+mod rollouts;
+pub mod schema;
+mod serve;
+mod tokens;
+pub mod views;
+
+use self::access::Access;
+use self::edge::InFlight;
+use crate::assignment::receipt::ReceiptKey;
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::controller::ControllerHandle;
+use crate::store::{Secret, Store};
+use crate::telemetry::Telemetry;
+use axum::Router;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+
+pub use self::openapi::document;
+pub use self::serve::serve;
+
+/// Everything that handlers read and ask.
+pub struct App {
+    controller: ControllerHandle,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    receipts: ReceiptKey,
+    access: Access,
+    telemetry: Arc<Telemetry>,
+    limits: Limits,
+    in_flight: InFlight,
+    subscribers: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The controller to read and ask.
+    pub controller: ControllerHandle,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// What receipts are signed with.
+    pub secret: Secret,
+    /// Who may do what.
+    pub access: Access,
+    /// Where requests are counted.
+    pub telemetry: Arc<Telemetry>,
+    /// What clients may ask for.
+    pub limits: Limits,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            receipts: ReceiptKey::derive(&parts.secret.0),
+            subscribers: Arc::new(Semaphore::new(parts.limits.event_subscribers_max)),
+            in_flight: InFlight::default(),
+            stopping: watch::Sender::new(false),
+            controller: parts.controller,
+            store: parts.store,
+            clock: parts.clock,
+            access: parts.access,
+            telemetry: parts.telemetry,
+            limits: parts.limits,
+        }
+    }
+
+    /// The controller to read and ask.
+    pub fn controller(&self) -> &ControllerHandle {
+        &self.controller
+    }
+
+    /// Ends every stream of events, so that the server can stop.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+}
+
+impl std::fmt::Debug for App {
+    /// Nothing of it is worth a log line, and some of it is secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("App(…)")
+    }
+}
+
+/// Every route of the API, with its documentation at `/openapi.json` and `/docs`.
+pub fn router(app: Arc<App>) -> Router {
+    wrap(routes(), app)
+}
+
+/// Puts the edge around routes: host check, bounds, clock, counters; `/` may be added to them before.
+pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
+    routes
+        .fallback(edge::no_route)
+        .method_not_allowed_fallback(edge::no_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), edge::edge))
+        .with_state(app)
+}
+
+/// Every route of the API, for a server that adds routes of its own and then [`wrap`]s them all.
+pub fn routes() -> Router<Arc<App>> {
+    openapi::routes().split_for_parts().0
+}

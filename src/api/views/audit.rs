@@ -1,0 +1,166 @@
+//! The history of a rollout.
+
+use super::cause::{CauseView, PhaseView};
+use super::evidence::AssessmentView;
+use super::{moment, number};
+use crate::api::schema::{ActorText, DnsLabel, LabelText, Moment, RolloutIdText};
+use crate::rollout::{AuditEvent, AuditRecord, LabelMoveOutcome, explain};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A rollout's history, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditView {
+    /// The page.
+    pub records: Vec<AuditRecordView>,
+    /// What to send as `after` for the next page; null on the last one.
+    pub next: Option<u64>,
+}
+
+/// One entry of a rollout's history.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditRecord)]
+pub struct AuditRecordView {
+    /// Position in the whole history.
+    #[schema(minimum = 1)]
+    sequence: u64,
+    /// When.
+    #[schema(value_type = Moment)]
+    at: String,
+    /// The rollout.
+    #[schema(value_type = RolloutIdText)]
+    rollout: String,
+    /// Its policy.
+    #[schema(value_type = DnsLabel)]
+    policy: String,
+    /// What happened.
+    event: EventView,
+    /// What happened, as an English sentence.
+    text: String,
+}
+
+/// What happened, by code.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "code", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[schema(as = AuditEvent)]
+enum EventView {
+    /// A transition was committed.
+    Moved {
+        /// The phase before.
+        from: Box<PhaseView>,
+        /// The phase after.
+        to: Box<PhaseView>,
+        /// The generation after.
+        generation: u64,
+        /// Why.
+        cause: Box<CauseView>,
+        /// The numbers that it rests on, where it rests on numbers.
+        assessment: Option<Box<AssessmentView>>,
+    },
+    /// A label move was tried.
+    LabelMove {
+        /// The label.
+        #[schema(value_type = LabelText)]
+        label: String,
+        /// Where it was expected to point.
+        #[schema(minimum = 1)]
+        from: Option<u32>,
+        /// Where it was to point.
+        #[schema(minimum = 1)]
+        to: u32,
+        /// The generation on whose behalf.
+        generation: u64,
+        /// What came of it.
+        outcome: OutcomeView,
+    },
+    /// A person's command was refused.
+    Refused {
+        /// What was asked.
+        command: &'static str,
+        /// Who asked.
+        #[schema(value_type = ActorText)]
+        actor: String,
+        /// Why they asked, in their words.
+        reason: String,
+        /// Why it was refused.
+        refusal: String,
+    },
+}
+
+/// What came of a label move.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[schema(as = LabelMoveOutcome)]
+enum OutcomeView {
+    /// Read back: the label is where it should be.
+    Confirmed,
+    /// The label was elsewhere, and was left there.
+    Foreign {
+        /// Where it is.
+        #[schema(minimum = 1)]
+        found: Option<u32>,
+    },
+    /// A later transition made it void.
+    Superseded,
+    /// The registry failed.
+    Failed {
+        /// Its words.
+        error: String,
+    },
+}
+
+impl From<&LabelMoveOutcome> for OutcomeView {
+    fn from(outcome: &LabelMoveOutcome) -> Self {
+        match outcome {
+            LabelMoveOutcome::Confirmed => Self::Confirmed,
+            LabelMoveOutcome::Foreign { found } => Self::Foreign {
+                found: number(*found),
+            },
+            LabelMoveOutcome::Superseded => Self::Superseded,
+            LabelMoveOutcome::Failed { error } => Self::Failed { error: error.clone() },
+        }
+    }
+}
+
+impl From<&AuditEvent> for EventView {
+    fn from(event: &AuditEvent) -> Self {
+        match event {
+            AuditEvent::Moved(transition) => Self::Moved {
+                from: Box::new((&transition.from).into()),
+                to: Box::new((&transition.to.phase).into()),
+                generation: transition.to.generation.get(),
+                cause: Box::new((&transition.cause).into()),
+                assessment: transition
+                    .assessment
+                    .as_ref()
+                    .map(|assessment| Box::new(assessment.into())),
+            },
+            AuditEvent::LabelMove { label_move, outcome } => Self::LabelMove {
+                label: label_move.label.to_string(),
+                from: number(label_move.from),
+                to: label_move.to.get(),
+                generation: label_move.generation.get(),
+                outcome: outcome.into(),
+            },
+            AuditEvent::Refused { command, refusal } => Self::Refused {
+                command: command.verb.as_str(),
+                actor: command.actor.to_string(),
+                reason: command.reason.to_string(),
+                refusal: refusal.to_string(),
+            },
+        }
+    }
+}
+
+impl From<&AuditRecord> for AuditRecordView {
+    fn from(record: &AuditRecord) -> Self {
+        Self {
+            sequence: record.sequence,
+            at: moment(record.at),
+            rollout: record.rollout.to_string(),
+            policy: record.policy.to_string(),
+            event: (&record.event).into(),
+            text: explain::event(&record.event),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What applications observe, and what became of it.
+
+use crate::api::schema::{ArmText, IgnoredText, MetricNameText, UserKeyText};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// One observation. `user` or `receipt` must be there; the arm follows from the receipt, else from
+/// `version`, else from `label`, else from `arm`, else from the user's hash on arrival.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Observation)]
+#[expect(dead_code, reason = "it documents what `source::ingest` reads by hand")]
+pub struct ObservationBody {
+    /// The policy.
+    #[schema(max_length = 63)]
+    policy: String,
+    /// Whom the values are about.
+    #[schema(value_type = Option<UserKeyText>)]
+    user: Option<String>,
+    /// The receipt of the assignment.
+    #[schema(max_length = 64)]
+    receipt: Option<String>,
+    /// Values by metric; for a rate 0, 1, true or false.
+    #[schema(value_type = BTreeMap<MetricNameText, MetricValue>)]
+    metrics: BTreeMap<String, MetricValue>,
+    /// What makes the observation the same when it is sent again.
+    #[schema(min_length = 1, max_length = 256)]
+    id: Option<String>,
+    /// The version that was served.
+    #[schema(minimum = 1)]
+    version: Option<u32>,
+    /// The label that was fetched.
+    label: Option<String>,
+    /// The arm that was served.
+    #[schema(value_type = Option<ArmText>)]
+    arm: Option<String>,
+}
+
+/// One value.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum MetricValue {
+    /// In the metric's range.
+    Number(f64),
+    /// A rate: 1 or 0.
+    Truth(bool),
+}
+
+/// One observation or several.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ObservationsBody {
+    /// One.
+    One(ObservationBody),
+    /// Several.
+    Several(Vec<ObservationBody>),
+}
+
+/// What became of the observations of a request; stored with its idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ObservationsReceipt)]
+pub struct ObservationsView {
+    /// Lines that are counted, now or by an earlier request.
+    pub accepted: u64,
+    /// Those of them that an earlier request had brought, by their `id`.
+    pub duplicates: u64,
+    /// Lines that are right and belong to no running comparison.
+    pub ignored: u64,
+    /// The same by reason.
+    #[schema(value_type = BTreeMap<IgnoredText, u64>)]
+    pub ignored_by: BTreeMap<String, u64>,
+    /// Lines that are wrong.
+    pub refused: Vec<RefusedLine>,
+}
+
+/// A line that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedLine {
+    /// Position in the request, from 1.
+    #[schema(minimum = 1)]
+    pub line: usize,
+    /// What is wrong, as a stable word.
+    #[schema(value_type = crate::api::schema::RefusalText)]
+    pub code: String,
+    /// What is wrong with this line.
+    pub detail: String,
+}

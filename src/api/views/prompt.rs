@@ -1,0 +1,468 @@
+//! Prompts of the embedded registry.
+
+use super::{moment, number};
+use crate::api::schema::{ActorText, LabelText, Moment, PromptNameText, RolloutIdText, SemanticVersionText};
+use crate::prompt::diff::{Line, VersionDiff};
+use crate::prompt::template::{Compiled, CompiledMessage, Contract};
+use crate::prompt::{
+    ChatItem, Evaluation, LabelChange, PromptSummary, PromptVersion, Template, TemplateKind,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
+
+/// Which kind of template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = TemplateKind)]
+pub enum KindView {
+    /// One string.
+    Text,
+    /// Messages.
+    Chat,
+}
+
+impl From<TemplateKind> for KindView {
+    fn from(kind: TemplateKind) -> Self {
+        match kind {
+            TemplateKind::Text => Self::Text,
+            TemplateKind::Chat => Self::Chat,
+        }
+    }
+}
+
+/// A text, or the items of a chat.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Template)]
+pub enum TemplateView {
+    /// One string with `{{variables}}`.
+    Text(String),
+    /// Messages and placeholders.
+    Chat(Vec<ChatItemView>),
+}
+
+/// An item of a chat.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = ChatItem)]
+pub enum ChatItemView {
+    /// A message.
+    Message(MessageView),
+    /// A place that the application fills with messages.
+    Placeholder(PlaceholderView),
+}
+
+/// A message of a chat.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Message)]
+pub struct MessageView {
+    /// `system`, `user`, `assistant`, …
+    #[schema(min_length = 1, max_length = 64)]
+    pub role: String,
+    /// With `{{variables}}`.
+    pub content: String,
+}
+
+/// A place that the application fills with messages.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Placeholder)]
+pub struct PlaceholderView {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 64)]
+    pub placeholder: String,
+}
+
+impl From<&Template> for TemplateView {
+    fn from(template: &Template) -> Self {
+        match template {
+            Template::Text(text) => Self::Text(text.to_string()),
+            Template::Chat(items) => Self::Chat(items.iter().map(Into::into).collect()),
+        }
+    }
+}
+
+impl From<&ChatItem> for ChatItemView {
+    fn from(item: &ChatItem) -> Self {
+        match item {
+            ChatItem::Message { role, content } => Self::Message(MessageView {
+                role: role.to_string(),
+                content: content.to_string(),
+            }),
+            ChatItem::Placeholder { name } => Self::Placeholder(PlaceholderView {
+                placeholder: name.to_string(),
+            }),
+        }
+    }
+}
+
+impl From<TemplateView> for Template {
+    fn from(template: TemplateView) -> Self {
+        match template {
+            TemplateView::Text(text) => Self::Text(text.into()),
+            TemplateView::Chat(items) => Self::Chat(items.into_iter().map(Into::into).collect()),
+        }
+    }
+}
+
+impl From<ChatItemView> for ChatItem {
+    fn from(item: ChatItemView) -> Self {
+        match item {
+            ChatItemView::Message(message) => Self::Message {
+                role: message.role.into(),
+                content: message.content.into(),
+            },
+            ChatItemView::Placeholder(place) => Self::Placeholder {
+                name: place.placeholder.into(),
+            },
+        }
+    }
+}
+
+/// One immutable version of a prompt.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PromptVersion)]
+pub struct VersionView {
+    /// The prompt.
+    #[schema(value_type = PromptNameText)]
+    name: String,
+    /// The number, counted from 1.
+    #[schema(minimum = 1)]
+    version: u32,
+    /// `text` or `chat`.
+    #[serde(rename = "type")]
+    kind: KindView,
+    /// What it says.
+    prompt: TemplateView,
+    /// Model, temperature, response format, tools.
+    #[schema(value_type = BTreeMap<String, Value>)]
+    config: Map<String, Value>,
+    /// `MAJOR.MINOR.PATCH`, where the author gave one.
+    #[schema(value_type = Option<SemanticVersionText>)]
+    semantic_version: Option<String>,
+    /// Why it was made.
+    reason: String,
+    /// Who created it.
+    #[schema(value_type = ActorText)]
+    author: String,
+    /// When.
+    #[schema(value_type = Moment)]
+    created_at: String,
+    /// The team that answers for the prompt.
+    owner: Option<String>,
+    /// Free words to search by.
+    tags: BTreeSet<String>,
+    /// What the application must fill in.
+    variables: BTreeSet<String>,
+    /// What the application must fill with messages.
+    placeholders: BTreeSet<String>,
+    /// The labels that point at it.
+    #[schema(value_type = Vec<LabelText>)]
+    labels: Vec<String>,
+    /// Evaluations, newest last.
+    evaluations: Vec<EvaluationView>,
+}
+
+impl VersionView {
+    /// Shows a version with the labels that point at it.
+    pub fn new(version: &PromptVersion, contract: &Contract, summary: &PromptSummary) -> Self {
+        let draft = &version.draft;
+        let text = |set: &BTreeSet<std::sync::Arc<str>>| set.iter().map(ToString::to_string).collect();
+        let labels = summary.labels.iter().filter(|(_, at)| **at == version.version);
+        Self {
+            name: version.prompt.to_string(),
+            version: version.version.get(),
+            kind: draft.template.kind().into(),
+            prompt: (&draft.template).into(),
+            config: draft.config.clone(),
+            semantic_version: draft.semantic_version.map(|version| version.to_string()),
+            reason: draft.reason.to_string(),
+            author: version.author.to_string(),
+            created_at: moment(version.created_at),
+            owner: draft.owner.as_deref().map(str::to_owned),
+            tags: text(&draft.tags),
+            variables: text(&contract.variables),
+            placeholders: text(&contract.placeholders),
+            labels: labels.map(|(label, _)| label.to_string()).collect(),
+            evaluations: version.evaluations.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// A version, and whom it was assigned to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ResolvedPrompt)]
+pub struct ResolvedView {
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "the schema is that of the version itself")]
+    pub version: VersionView,
+    /// The assignment, where a user was given.
+    pub assignment: Option<super::assignment::AssignmentView<'static>>,
+}
+
+/// Scores of one version on one dataset.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Evaluation)]
+pub struct EvaluationView {
+    /// The dataset.
+    dataset: String,
+    /// When it was recorded.
+    #[schema(value_type = Moment)]
+    at: String,
+    /// Who recorded it.
+    #[schema(value_type = ActorText)]
+    actor: String,
+    /// By metric.
+    scores: BTreeMap<String, f64>,
+}
+
+impl From<&Evaluation> for EvaluationView {
+    fn from(evaluation: &Evaluation) -> Self {
+        let scores = evaluation.scores.iter();
+        Self {
+            dataset: evaluation.dataset.to_string(),
+            at: moment(evaluation.at),
+            actor: evaluation.actor.to_string(),
+            scores: scores
+                .map(|(metric, score)| (metric.to_string(), *score))
+                .collect(),
+        }
+    }
+}
+
+/// Versions, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VersionsView {
+    /// The page.
+    pub versions: Vec<VersionView>,
+    /// What to send as `before` for the next page; null on the last one.
+    #[schema(minimum = 1)]
+    pub next: Option<u32>,
+}
+
+/// A prompt in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PromptSummary)]
+pub struct SummaryView {
+    /// The prompt.
+    #[schema(value_type = PromptNameText)]
+    name: String,
+    /// `text` or `chat`.
+    #[serde(rename = "type")]
+    kind: KindView,
+    /// The newest version.
+    #[schema(minimum = 1)]
+    newest: u32,
+    /// When the newest version was created.
+    #[schema(value_type = Moment)]
+    updated_at: String,
+    /// Where each label points.
+    labels: BTreeMap<String, u32>,
+    /// The labels that only Serin and administrators move.
+    #[schema(value_type = Vec<LabelText>)]
+    protected: Vec<String>,
+}
+
+impl From<&PromptSummary> for SummaryView {
+    fn from(summary: &PromptSummary) -> Self {
+        let labels = summary.labels.iter();
+        Self {
+            name: summary.prompt.to_string(),
+            kind: summary.kind.into(),
+            newest: summary.newest.get(),
+            updated_at: moment(summary.updated_at),
+            labels: labels
+                .map(|(label, version)| (label.to_string(), version.get()))
+                .collect(),
+            protected: summary.protected.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// Prompts by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SummariesView {
+    /// The page.
+    pub prompts: Vec<SummaryView>,
+    /// What to send as `after` for the next page; null on the last one.
+    #[schema(value_type = Option<PromptNameText>)]
+    pub next: Option<String>,
+}
+
+/// A label change.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LabelChange)]
+pub struct LabelChangeView {
+    /// Position in the journal.
+    #[schema(minimum = 1)]
+    sequence: u64,
+    /// The label.
+    #[schema(value_type = LabelText)]
+    label: String,
+    /// Where it pointed; null when it is new.
+    #[schema(minimum = 1)]
+    from: Option<u32>,
+    /// Where it points; null when it was removed.
+    #[schema(minimum = 1)]
+    to: Option<u32>,
+    /// When.
+    #[schema(value_type = Moment)]
+    at: String,
+    /// Who.
+    #[schema(value_type = ActorText)]
+    actor: String,
+    /// Why.
+    reason: String,
+    /// The rollout on whose behalf.
+    #[schema(value_type = Option<RolloutIdText>)]
+    rollout: Option<String>,
+}
+
+impl From<&LabelChange> for LabelChangeView {
+    fn from(change: &LabelChange) -> Self {
+        Self {
+            sequence: change.sequence,
+            label: change.label.to_string(),
+            from: number(change.from),
+            to: number(change.to),
+            at: moment(change.at),
+            actor: change.actor.to_string(),
+            reason: change.reason.to_string(),
+            rollout: change.rollout.map(|(rollout, _)| rollout.to_string()),
+        }
+    }
+}
+
+/// The journal of a prompt, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryView {
+    /// The page.
+    pub changes: Vec<LabelChangeView>,
+    /// What to send as `before` for the next page; null on the last one.
+    #[schema(minimum = 1)]
+    pub next: Option<u64>,
+}
+
+/// What changed between two versions.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PromptDiff)]
+pub struct DiffView {
+    /// The version before.
+    #[schema(minimum = 1)]
+    from: u32,
+    /// The version after.
+    #[schema(minimum = 1)]
+    to: u32,
+    /// The parts that differ.
+    parts: Vec<PartView>,
+    /// The same as a unified diff.
+    unified: String,
+}
+
+/// What changed in one part.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PartDiff)]
+pub struct PartView {
+    /// `template`, `config` or `metadata`.
+    part: &'static str,
+    /// Every line of both versions, in order.
+    lines: Vec<LineView>,
+}
+
+/// A line of both versions, or of one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "change", rename_all = "snake_case")]
+#[schema(as = DiffLine)]
+pub enum LineView {
+    /// In both versions.
+    Same {
+        /// The line.
+        text: String,
+    },
+    /// In the version before only.
+    Removed {
+        /// The line.
+        text: String,
+    },
+    /// In the version after only.
+    Added {
+        /// The line.
+        text: String,
+    },
+}
+
+impl From<&VersionDiff> for DiffView {
+    fn from(diff: &VersionDiff) -> Self {
+        let line = |line: &Line| match line {
+            Line::Same(text) => LineView::Same { text: text.clone() },
+            Line::Removed(text) => LineView::Removed { text: text.clone() },
+            Line::Added(text) => LineView::Added { text: text.clone() },
+        };
+        let parts = diff.parts.iter();
+        Self {
+            from: diff.from.get(),
+            to: diff.to.get(),
+            parts: parts
+                .map(|part| PartView {
+                    part: part.part.as_str(),
+                    lines: part.lines.iter().map(line).collect(),
+                })
+                .collect(),
+            unified: diff.unified(),
+        }
+    }
+}
+
+/// A prompt with its variables filled in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CompiledPrompt)]
+pub struct CompiledView {
+    /// The prompt.
+    #[schema(value_type = PromptNameText)]
+    pub name: String,
+    /// The version that was compiled.
+    #[schema(minimum = 1)]
+    pub version: u32,
+    /// A text, or messages; messages given for placeholders stand as they came.
+    pub prompt: CompiledTemplate,
+    /// Model, temperature, response format, tools.
+    #[schema(value_type = BTreeMap<String, Value>)]
+    pub config: Map<String, Value>,
+    /// The assignment, where a user was given.
+    pub assignment: Option<super::assignment::AssignmentView<'static>>,
+}
+
+/// A compiled text, or compiled messages.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum CompiledTemplate {
+    /// A text.
+    Text(String),
+    /// Messages.
+    #[schema(value_type = Vec<BTreeMap<String, Value>>)]
+    Chat(Vec<Map<String, Value>>),
+}
+
+impl From<Compiled> for CompiledTemplate {
+    fn from(compiled: Compiled) -> Self {
+        match compiled {
+            Compiled::Text(text) => Self::Text(text),
+            Compiled::Chat(messages) => Self::Chat(messages.into_iter().map(message).collect()),
+        }
+    }
+}
+
+fn message(message: CompiledMessage) -> Map<String, Value> {
+    match message {
+        CompiledMessage::Own { role, content } => [("role", role.to_string()), ("content", content)]
+            .into_iter()
+            .map(|(key, text)| (key.to_owned(), text.into()))
+            .collect(),
+        CompiledMessage::Given(message) => message,
+    }
+}

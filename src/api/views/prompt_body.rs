@@ -1,0 +1,106 @@
+//! What is asked of prompts of the embedded registry.
+
+use super::prompt::{KindView, TemplateView};
+use crate::api::schema::{
+    DnsLabel, LabelText, MetricNameText, PromptNameText, ReasonText, SemanticVersionText, UserKeyText,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
+
+/// The next version of a prompt.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewVersionBody {
+    /// The prompt; made with its first version.
+    #[schema(value_type = PromptNameText)]
+    pub name: String,
+    /// `text` or `chat`: the kind of the prompt's first version.
+    #[serde(rename = "type")]
+    pub kind: KindView,
+    /// A text for `text`, items for `chat`.
+    pub prompt: TemplateView,
+    /// Model, temperature, response format, tools.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Value>)]
+    pub config: Map<String, Value>,
+    /// `MAJOR.MINOR.PATCH`.
+    #[schema(value_type = Option<SemanticVersionText>)]
+    pub semantic_version: Option<String>,
+    /// Why it is made.
+    #[schema(value_type = ReasonText)]
+    pub reason: String,
+    /// The team that answers for the prompt.
+    #[schema(min_length = 1, max_length = 128)]
+    pub owner: Option<String>,
+    /// Free words to search by.
+    #[serde(default)]
+    #[schema(max_items = 50)]
+    pub tags: BTreeSet<String>,
+    /// Labels that are to point at it.
+    #[serde(default)]
+    #[schema(value_type = Vec<LabelText>, max_items = 20)]
+    pub labels: BTreeSet<String>,
+}
+
+/// Where a label is to point.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabelBody {
+    /// The version.
+    #[schema(minimum = 1)]
+    pub version: u32,
+    /// Why.
+    #[schema(value_type = ReasonText)]
+    pub reason: String,
+    /// Where it must point now; 0 when there must be no such label.
+    #[schema(minimum = 0)]
+    pub expect: Option<u32>,
+}
+
+/// Whether a label is protected.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProtectionBody {
+    /// Whether only Serin and administrators move it.
+    pub protected: bool,
+}
+
+/// Scores of a version on a dataset.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationBody {
+    /// The dataset.
+    #[schema(min_length = 1, max_length = 256)]
+    pub dataset: String,
+    /// By metric.
+    #[schema(value_type = BTreeMap<MetricNameText, f64>)]
+    pub scores: BTreeMap<String, f64>,
+}
+
+/// Which version to compile, and with what.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompileBody {
+    /// The label that points at it; `production` when neither label, version nor user is given.
+    #[schema(value_type = Option<LabelText>)]
+    pub label: Option<String>,
+    /// Its number.
+    #[schema(minimum = 1)]
+    pub version: Option<u32>,
+    /// The user whose assigned version it is.
+    #[schema(value_type = Option<UserKeyText>)]
+    pub user: Option<String>,
+    /// The policy that assigns; needed where several steer the prompt.
+    #[schema(value_type = Option<DnsLabel>)]
+    pub policy: Option<String>,
+    /// Strings, numbers, true or false, by variable.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Value>)]
+    pub variables: Map<String, Value>,
+    /// Lists of messages, by placeholder.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Value>)]
+    pub placeholders: Map<String, Value>,
+}

@@ -1,0 +1,149 @@
+//! Rollouts, and what is asked of them.
+
+use super::cause::{PhaseView, StayView};
+use super::moment;
+use crate::api::schema::{ActorText, DnsLabel, Moment, ReasonText, RevisionText, RolloutIdText};
+use crate::controller::RolloutStatus;
+use crate::ids::Exposure;
+use crate::rollout::{Approval, ApprovalPoint, RolloutState};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One run of a policy.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Rollout)]
+pub struct RolloutView {
+    /// The rollout.
+    #[schema(value_type = RolloutIdText)]
+    id: String,
+    /// Its policy.
+    #[schema(value_type = DnsLabel)]
+    policy: String,
+    /// The policy's revision under which it runs.
+    #[schema(value_type = RevisionText)]
+    revision: String,
+    /// The version that users have.
+    #[schema(minimum = 1)]
+    stable: u32,
+    /// The version on trial.
+    #[schema(minimum = 1)]
+    candidate: u32,
+    /// Where it stands.
+    phase: PhaseView,
+    /// Share of users in treatment; null for a rollout that is neither running nor its policy's last.
+    #[schema(minimum = 0, maximum = 1)]
+    exposure: Option<f64>,
+    /// Why it does not move; null for a rollout that is neither running nor its policy's last.
+    stay: Option<StayView>,
+    /// Grows by one with each transition.
+    generation: u64,
+    /// When it began.
+    #[schema(value_type = Moment)]
+    started_at: String,
+    /// When the present phase or step began, moved forward by the length of each pause.
+    #[schema(value_type = Moment)]
+    entered_at: String,
+    /// When the present phase began.
+    #[schema(value_type = Moment)]
+    changed_at: String,
+    /// Whether Serin has asked for the control label to point at the candidate.
+    promoted: bool,
+    /// Whether a person went on in spite of a verdict that failed.
+    fail_overruled: bool,
+    /// Who approved what so far.
+    approvals: Vec<ApprovalView>,
+}
+
+/// An approval that was given.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Approval)]
+pub struct ApprovalView {
+    /// The step that it opens the way out of, from 1; null for the start.
+    #[schema(minimum = 1)]
+    step: Option<usize>,
+    /// Who gave it.
+    #[schema(value_type = ActorText)]
+    actor: String,
+}
+
+impl From<&Approval> for ApprovalView {
+    fn from(approval: &Approval) -> Self {
+        let step = match approval.point {
+            ApprovalPoint::Start => None,
+            ApprovalPoint::Step(step) => Some(step + 1),
+        };
+        Self {
+            step,
+            actor: approval.actor.to_string(),
+        }
+    }
+}
+
+impl RolloutView {
+    /// Shows a rollout as the board has it.
+    pub fn on_board(status: &RolloutStatus, now: Timestamp) -> Self {
+        Self {
+            exposure: Some(status.exposure.ratio()),
+            stay: Some(StayView::new(&status.stay, now)),
+            ..Self::stored(&status.state)
+        }
+    }
+
+    /// Shows a rollout of which only the state is known.
+    pub fn stored(state: &RolloutState) -> Self {
+        let over = state.phase.is_over() && !state.promoted;
+        Self {
+            id: state.id.to_string(),
+            policy: state.policy.to_string(),
+            revision: state.revision.to_string(),
+            stable: state.stable.get(),
+            candidate: state.candidate.get(),
+            phase: (&state.phase).into(),
+            exposure: over.then(|| Exposure::NOBODY.ratio()),
+            stay: None,
+            generation: state.generation.get(),
+            started_at: moment(state.started_at),
+            entered_at: moment(state.entered_at),
+            changed_at: moment(state.changed_at),
+            promoted: state.promoted,
+            fail_overruled: state.fail_overruled,
+            approvals: state.approvals.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// Rollouts, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RolloutsView {
+    /// The page.
+    pub rollouts: Vec<RolloutView>,
+    /// What to send as `before` for the next page; null on the last one.
+    #[schema(value_type = Option<RolloutIdText>)]
+    pub next: Option<String>,
+}
+
+/// A rollout that a person asks for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartBody {
+    /// The policy.
+    #[schema(value_type = DnsLabel)]
+    pub policy: String,
+    /// The candidate; the version that the treatment label points at when it is left out.
+    #[schema(minimum = 1)]
+    pub candidate: Option<u32>,
+    /// Why.
+    #[schema(value_type = ReasonText)]
+    pub reason: String,
+}
+
+/// Why a person asks for something.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandBody {
+    /// Why.
+    #[schema(value_type = ReasonText)]
+    pub reason: String,
+}

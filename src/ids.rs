@@ -150,6 +150,11 @@ fn is_dns_label(value: &str) -> bool {
         && bytes[bytes.len() - 1] != b'-'
 }
 
+impl RegistryName {
+    /// The name of Serin's own registry.
+    pub const EMBEDDED: &'static str = "embedded";
+}
+
 impl Justification {
     /// Most characters of a reason.
     pub const CHARS_MAX: usize = 500;

@@ -10,8 +10,8 @@ use super::rollouts::field;
 use super::schema::{LabelText, PromptNameText, ReasonText};
 use super::views::prompt::{HistoryView, LabelChangeView};
 use super::views::prompt_body::{LabelBody, ProtectionBody};
-use crate::ids::{Justification, Label, PromptName, Version};
-use crate::prompt::LabelRequest;
+use crate::ids::{Justification, Label, PromptName, RegistryName, Version};
+use crate::prompt::{LabelRequest, PromptError};
 use axum::Json;
 use axum::extract::State;
 use std::sync::Arc;
@@ -25,10 +25,34 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(history))
 }
 
+/// Refuses to move a label that a policy steers: what users are served by it changes by promotion,
+/// and by promotion alone. Administrators may, and anybody may set it where it is not set yet.
+pub(super) fn refuse_guarded(app: &App, request: &LabelRequest) -> Result<(), PromptError> {
+    if request.may_move_protected {
+        return Ok(());
+    }
+    let board = app.controller.board();
+    let guarded = board.policies.values().any(|status| {
+        let policy = &status.policy;
+        policy.registry.as_str() == RegistryName::EMBEDDED
+            && policy.prompt == request.prompt
+            && policy.labels.control == request.label
+            && status
+                .labels
+                .as_ref()
+                .is_some_and(|labels| labels.control.version.is_some())
+    });
+    if guarded {
+        let (prompt, label) = (request.prompt.clone(), request.label.clone());
+        return Err(PromptError::Protected { prompt, label });
+    }
+    Ok(())
+}
+
 /// Points a label at a version.
 ///
 /// With `expect` only if it points there now; 0 expects that there is no such label. Needs the scope
-/// `operate`, and `admin` where the label is protected.
+/// `operate`, and `admin` where the label is protected or a policy's control label.
 #[utoipa::path(
     put,
     path = "/v1/prompts/{prompt}/labels/{label}",
@@ -59,13 +83,14 @@ async fn point(
         rollout: None,
         may_move_protected: caller.is_admin,
     };
+    refuse_guarded(&app, &request)?;
     let change = app.store.change_label(request).await?;
     Ok(Json(LabelChangeView::from(&change)))
 }
 
 /// Removes a label.
 ///
-/// Needs the scope `operate`, and `admin` where the label is protected.
+/// Needs the scope `operate`, and `admin` where the label is protected or a policy's control label.
 #[utoipa::path(
     delete,
     path = "/v1/prompts/{prompt}/labels/{label}",
@@ -101,6 +126,7 @@ async fn remove(
         rollout: None,
         may_move_protected: caller.is_admin,
     };
+    refuse_guarded(&app, &request)?;
     let change = app.store.change_label(request).await?;
     Ok(Json(LabelChangeView::from(&change)))
 }

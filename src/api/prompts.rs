@@ -5,13 +5,14 @@ use super::access::{Allowed, MayAssign, Operate};
 use super::extract::{JsonBody, Path, version};
 use super::page::Page;
 use super::problem::{Code, LineError, Problem};
+use super::prompt_labels::refuse_guarded;
 use super::query::{Query, parsed};
 use super::rollouts::field;
 use super::schema::{DnsLabel, LabelText, PromptNameText, UserKeyText};
 use super::views::assignment::AssignmentView;
 use super::views::prompt::{CompiledView, KindView, ResolvedView, SummariesView, SummaryView, VersionView};
 use super::views::prompt_body::{CompileBody, NewVersionBody};
-use crate::ids::{Justification, Label, PolicyName, PromptName, UserKey, Version};
+use crate::ids::{Justification, Label, PolicyName, PromptName, RegistryName, UserKey, Version};
 use crate::policy::Policy;
 use crate::prompt::labels::LATEST;
 use crate::prompt::template::{CompileError, compile, contract};
@@ -27,8 +28,6 @@ use utoipa_axum::routes;
 
 /// The label of a prompt that is fetched without saying which.
 const LABEL_DEFAULT: &str = "production";
-/// The registry that these routes are about.
-const REGISTRY: &str = "embedded";
 /// Most labels that a new version is given at once.
 const LABELS_MAX: usize = 20;
 
@@ -90,6 +89,9 @@ async fn create(
 ) -> Result<Response, Problem> {
     let prompt = field("name", PromptName::new(&body.name))?;
     let labels = labels(&prompt, &body, &caller)?;
+    labels
+        .iter()
+        .try_for_each(|request| refuse_guarded(&app, request))?;
     let draft = draft(body)?;
     let version = app
         .store
@@ -356,7 +358,8 @@ fn assigned(
     user: UserKey<'_>,
 ) -> Result<AssignmentView<'static>, Problem> {
     let board = app.controller.board();
-    let steers = |policy: &Policy| policy.prompt == *prompt && policy.registry.as_str() == REGISTRY;
+    let steers =
+        |policy: &Policy| policy.prompt == *prompt && policy.registry.as_str() == RegistryName::EMBEDDED;
     let mut names = BTreeSet::new();
     for (name, status) in &board.policies {
         if steers(&status.policy) && policy.is_none_or(|asked| asked == name) {

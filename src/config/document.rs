@@ -206,7 +206,7 @@ impl From<Wire> for Document {
             .into_iter()
             .map(|(name, registry)| (name.0, kind(registry)))
             .collect();
-        if let Ok(embedded) = RegistryName::new("embedded") {
+        if let Ok(embedded) = RegistryName::new(RegistryName::EMBEDDED) {
             registries.entry(embedded).or_insert(RegistryKind::Embedded);
         }
         Self {

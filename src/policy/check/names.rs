@@ -18,7 +18,7 @@ const API_VERSION: &str = "serin/v1";
 const KIND: &str = "RolloutPolicy";
 
 /// The registry of a policy that names none.
-const REGISTRY_DEFAULT: &str = "embedded";
+const REGISTRY_DEFAULT: &str = RegistryName::EMBEDDED;
 
 /// The control label of a policy that names none.
 const CONTROL_LABEL_DEFAULT: &str = "production";

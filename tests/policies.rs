@@ -279,6 +279,10 @@ fn folders_are_walked_and_hidden_entries_are_not() {
         (printed.as_str(), exit),
         ("1 file checked, no problems\n", ExitCode::SUCCESS)
     );
+    fs::create_dir_all(folder.path().join("deep/".repeat(20))).unwrap();
+    let (printed, exit) = lint(&args(&[folder.path()]), b"");
+    assert!(printed.contains("the folder is nested too deeply"), "{printed}");
+    assert_eq!(exit, ExitCode::from(2));
 }
 
 #[test]

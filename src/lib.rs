@@ -86,6 +86,7 @@ pub mod clock;
 pub mod config;
 pub mod controller;
 pub mod registry;
+pub mod sim;
 pub mod source;
 mod spelling;
 pub mod store;

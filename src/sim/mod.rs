@@ -4,5 +4,6 @@
 //! breaks things on schedule and looks on. Randomness comes from a seed alone and time from a clock
 //! that is moved by hand, so that one seed is one run, byte for byte.
 
+pub mod faults;
 pub mod population;
 pub mod variates;

@@ -1,0 +1,6 @@
+//! What goes wrong, and when: hazards that the controller's calls pass through, and seeded schedules.
+
+pub mod hazards;
+pub mod registry;
+pub mod schedule;
+pub mod store;

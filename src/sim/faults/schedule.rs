@@ -1,0 +1,193 @@
+//! What goes wrong when, drawn from a seed.
+
+use super::hazards::{RegistryFault, StoreFault};
+use crate::ids::{Arm, Version};
+use crate::rollout::Verb;
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use std::collections::BTreeMap;
+
+/// Something that goes wrong, or that somebody does without being asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// The server dies while the controller is at work, and is started again.
+    Crash {
+        /// Points at which the controller waits for store or registry, before it dies at the next one.
+        points: u32,
+        /// Ticks until it is started again.
+        down_ticks: u32,
+    },
+    /// A call of the controller to the store fails.
+    Store {
+        /// Calls before it.
+        calls: u32,
+        /// How.
+        fault: StoreFault,
+    },
+    /// The store fails the next batch of observations, which is sent again.
+    Ingest(StoreFault),
+    /// The next label move goes wrong.
+    Move(RegistryFault),
+    /// The registry does not answer for a while.
+    RegistryAway {
+        /// How long.
+        ticks: u32,
+    },
+    /// Somebody else moves a label.
+    StrangerMoves {
+        /// The label of this arm.
+        arm: Arm,
+        /// Where it points then; none removes it.
+        to: Option<Version>,
+    },
+    /// The clock is put forward or back.
+    ClockJump {
+        /// By how much.
+        seconds: i64,
+    },
+    /// Somebody asks for something, whether it makes sense or not.
+    Command(Verb),
+}
+
+/// Faults by the tick at which they strike.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Schedule {
+    by_tick: BTreeMap<u32, Vec<Fault>>,
+}
+
+/// How much goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Trouble {
+    /// Ticks in which faults may strike, from 0; at least one.
+    pub ticks: u32,
+    /// Most faults in them.
+    pub faults_max: u32,
+    /// Strangers move labels to versions from 1 to this one.
+    pub versions: u32,
+}
+
+/// Most points or calls before a crash or a failure: more than one tick of the controller has.
+const POINTS_MAX: u32 = 24;
+
+impl Schedule {
+    /// The schedule of a seed.
+    pub fn seeded(seed: u64, trouble: &Trouble) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut schedule = Self::default();
+        for _ in 0..rng.random_range(1..=trouble.faults_max.max(1)) {
+            let tick = rng.random_range(0..trouble.ticks.max(1));
+            schedule
+                .by_tick
+                .entry(tick)
+                .or_default()
+                .push(fault(&mut rng, trouble));
+        }
+        schedule
+    }
+
+    /// What strikes at `tick`, in this order.
+    pub fn at(&self, tick: u32) -> &[Fault] {
+        self.by_tick.get(&tick).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn fault(rng: &mut ChaCha8Rng, trouble: &Trouble) -> Fault {
+    // Crashes and lost moves are the hardest to get right, so they come most often.
+    match rng.random_range(0..100) {
+        0..30 => Fault::Crash {
+            points: rng.random_range(0..POINTS_MAX),
+            down_ticks: one_of(rng, &[0, 0, 1, 5]),
+        },
+        30..42 => Fault::Store {
+            calls: rng.random_range(0..POINTS_MAX / 2),
+            fault: one_of(rng, &[StoreFault::BeforeCall, StoreFault::AfterCall]),
+        },
+        42..48 => Fault::Ingest(one_of(rng, &[StoreFault::BeforeCall, StoreFault::AfterCall])),
+        48..66 => Fault::Move(one_of(
+            rng,
+            &[
+                RegistryFault::LostReply,
+                RegistryFault::Repeated,
+                RegistryFault::SlowRequest,
+                RegistryFault::SlowReply,
+            ],
+        )),
+        66..74 => Fault::RegistryAway {
+            ticks: rng.random_range(1..=30),
+        },
+        74..84 => {
+            let version = Version::new(rng.random_range(1..=trouble.versions.max(1))).ok();
+            Fault::StrangerMoves {
+                arm: one_of(rng, &[Arm::Control, Arm::Treatment]),
+                to: version.filter(|_| rng.random_bool(0.9)),
+            }
+        }
+        84..90 => Fault::ClockJump {
+            seconds: one_of(rng, &[-30, -3, -1, 2, 45]),
+        },
+        _ => Fault::Command(one_of(
+            rng,
+            &[
+                Verb::Pause,
+                Verb::Resume,
+                Verb::Resume,
+                Verb::Step,
+                Verb::Promote,
+                Verb::RollBack,
+                Verb::Approve,
+            ],
+        )),
+    }
+}
+
+fn one_of<T: Clone>(rng: &mut ChaCha8Rng, choices: &[T]) -> T {
+    choices[rng.random_range(0..choices.len())].clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const TROUBLE: Trouble = Trouble {
+        ticks: 50,
+        faults_max: 10,
+        versions: 4,
+    };
+
+    #[test]
+    fn a_seed_is_a_schedule() {
+        assert_eq!(Schedule::seeded(7, &TROUBLE), Schedule::seeded(7, &TROUBLE));
+        assert_ne!(Schedule::seeded(7, &TROUBLE), Schedule::seeded(8, &TROUBLE));
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_drawn_within_its_ticks() {
+        let mut kinds = BTreeSet::new();
+        for seed in 0..200 {
+            let schedule = Schedule::seeded(seed, &TROUBLE);
+            let drawn: Vec<_> = (0..TROUBLE.ticks).flat_map(|tick| schedule.at(tick)).collect();
+            assert_eq!(
+                drawn.len(),
+                schedule.by_tick.values().map(Vec::len).sum::<usize>()
+            );
+            assert!((1..=10).contains(&drawn.len()));
+            for fault in drawn {
+                let words = format!("{fault:?}");
+                kinds.insert(words.split([' ', '(']).next().unwrap().to_owned());
+            }
+        }
+        let all = [
+            "ClockJump",
+            "Command",
+            "Crash",
+            "Ingest",
+            "Move",
+            "RegistryAway",
+            "Store",
+            "StrangerMoves",
+        ];
+        assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), all);
+    }
+}

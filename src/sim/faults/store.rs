@@ -1,0 +1,220 @@
+//! A store whose calls pass through hazards.
+
+use super::hazards::{Hazards, StoreFault};
+use crate::ids::{Actor, Label, PolicyName, PromptName, Revision, RolloutId, Tick, Version};
+use crate::prompt::{
+    Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptStore, PromptSummary, PromptVersion,
+};
+use crate::rollout::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome, RolloutState, Transition};
+use crate::store::{
+    Batch, BatchReceipt, Begun, ClosedTicks, EffectId, Loaded, NewRollout, PendingEffect, Secret, Store,
+    StoreError, TokenRecord,
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// A store that crashes and fails as its hazards say, and is the store behind it otherwise.
+#[derive(Clone)]
+pub struct HazardousStore {
+    behind: Arc<dyn Store>,
+    hazards: Arc<Hazards>,
+}
+
+impl HazardousStore {
+    /// Puts `hazards` in front of `behind`.
+    pub fn new(behind: Arc<dyn Store>, hazards: Arc<Hazards>) -> Self {
+        Self { behind, hazards }
+    }
+}
+
+impl std::fmt::Debug for HazardousStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HazardousStore")
+            .field("hazards", &self.hazards)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a call between two points of the hazards, unless a fault strikes it.
+macro_rules! through {
+    ($self:ident.$call:ident($($argument:expr),*)) => {{
+        $self.hazards.point().await;
+        let fault = $self.hazards.next_store_fault();
+        if let Some(fault @ StoreFault::BeforeCall) = fault {
+            return Err(fault.error());
+        }
+        let answer = $self.behind.$call($($argument),*).await;
+        $self.hazards.point().await;
+        match fault {
+            Some(fault) => Err(fault.error()),
+            None => answer,
+        }
+    }};
+}
+
+#[async_trait]
+impl Store for HazardousStore {
+    async fn secret(&self) -> Result<Secret, StoreError> {
+        through!(self.secret())
+    }
+
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        through!(self.load())
+    }
+
+    async fn begin(&self, start: NewRollout) -> Result<Begun, StoreError> {
+        through!(self.begin(start))
+    }
+
+    async fn commit(
+        &self,
+        at: Timestamp,
+        transition: &Transition,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Vec<PendingEffect>, StoreError> {
+        through!(self.commit(at, transition, checkpoint))
+    }
+
+    async fn record_effect(
+        &self,
+        at: Timestamp,
+        effect: EffectId,
+        outcome: LabelMoveOutcome,
+    ) -> Result<(), StoreError> {
+        through!(self.record_effect(at, effect, outcome))
+    }
+
+    async fn record_event(
+        &self,
+        at: Timestamp,
+        rollout: RolloutId,
+        event: AuditEvent,
+    ) -> Result<(), StoreError> {
+        through!(self.record_event(at, rollout, event))
+    }
+
+    async fn save_checkpoint(&self, rollout: RolloutId, checkpoint: Checkpoint) -> Result<(), StoreError> {
+        through!(self.save_checkpoint(rollout, checkpoint))
+    }
+
+    async fn checkpoint(&self, rollout: RolloutId) -> Result<Option<Checkpoint>, StoreError> {
+        through!(self.checkpoint(rollout))
+    }
+
+    async fn ingest(&self, batch: Batch) -> Result<BatchReceipt, StoreError> {
+        through!(self.ingest(batch))
+    }
+
+    async fn closed_ticks(&self, rollout: RolloutId, after: Option<Tick>) -> Result<ClosedTicks, StoreError> {
+        through!(self.closed_ticks(rollout, after))
+    }
+
+    async fn rollout(&self, rollout: RolloutId) -> Result<Option<RolloutState>, StoreError> {
+        through!(self.rollout(rollout))
+    }
+
+    async fn rollouts(
+        &self,
+        policy: Option<&PolicyName>,
+        before: Option<RolloutId>,
+        limit: usize,
+    ) -> Result<Vec<RolloutState>, StoreError> {
+        through!(self.rollouts(policy, before, limit))
+    }
+
+    async fn audit(
+        &self,
+        rollout: RolloutId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        through!(self.audit(rollout, after, limit))
+    }
+
+    async fn policy_source(&self, revision: &Revision) -> Result<Option<Arc<str>>, StoreError> {
+        through!(self.policy_source(revision))
+    }
+
+    async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError> {
+        through!(self.add_token(token))
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        through!(self.tokens())
+    }
+
+    async fn revoke_token(&self, name: &str) -> Result<bool, StoreError> {
+        through!(self.revoke_token(name))
+    }
+}
+
+/// The controller asks registries for prompts, never the store: these calls know no hazards.
+#[async_trait]
+impl PromptStore for HazardousStore {
+    async fn create_version(
+        &self,
+        prompt: &PromptName,
+        draft: Draft,
+        author: Actor,
+        labels: Vec<LabelRequest>,
+    ) -> Result<PromptVersion, PromptError> {
+        self.behind.create_version(prompt, draft, author, labels).await
+    }
+
+    async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, PromptError> {
+        self.behind.version(prompt, version).await
+    }
+
+    async fn versions(
+        &self,
+        prompt: &PromptName,
+        before: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<PromptVersion>, PromptError> {
+        self.behind.versions(prompt, before, limit).await
+    }
+
+    async fn prompts(
+        &self,
+        after: Option<&PromptName>,
+        limit: usize,
+    ) -> Result<Vec<PromptSummary>, PromptError> {
+        self.behind.prompts(after, limit).await
+    }
+
+    async fn prompt(&self, prompt: &PromptName) -> Result<PromptSummary, PromptError> {
+        self.behind.prompt(prompt).await
+    }
+
+    async fn change_label(&self, request: LabelRequest) -> Result<LabelChange, PromptError> {
+        self.behind.change_label(request).await
+    }
+
+    async fn history(
+        &self,
+        prompt: &PromptName,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LabelChange>, PromptError> {
+        self.behind.history(prompt, before, limit).await
+    }
+
+    async fn protect_label(
+        &self,
+        prompt: &PromptName,
+        label: &Label,
+        protected: bool,
+    ) -> Result<(), PromptError> {
+        self.behind.protect_label(prompt, label, protected).await
+    }
+
+    async fn record_evaluation(
+        &self,
+        prompt: &PromptName,
+        version: Version,
+        evaluation: Evaluation,
+    ) -> Result<(), PromptError> {
+        self.behind.record_evaluation(prompt, version, evaluation).await
+    }
+}

@@ -160,7 +160,7 @@ impl Controller {
     }
 
     /// Looks at the policy folder, when it is time to.
-    pub(super) async fn read_folder(&mut self) {
+    pub async fn read_folder(&mut self) {
         let now = self.clock.now();
         let every = SignedDuration::from_secs(FOLDER_EVERY_SECONDS);
         if self

@@ -4,6 +4,10 @@
 //! breaks things on schedule and looks on. Randomness comes from a seed alone and time from a clock
 //! that is moved by hand, so that one seed is one run, byte for byte.
 
+pub mod checker;
 pub mod faults;
 pub mod population;
+pub mod senders;
+pub mod traffic;
 pub mod variates;
+pub mod world;

@@ -1,30 +1,16 @@
 //! The places where the controller waits for somebody else, and what can strike there.
 
 use crate::store::StoreError;
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// What can strike a call to the store.
+/// Where a fault strikes a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreFault {
-    /// It fails, and nothing was done.
+pub enum Strike {
+    /// Nothing was done.
     BeforeCall,
-    /// It was done, and the caller is told that it failed.
+    /// It was done, and the caller does not learn it.
     AfterCall,
-}
-
-/// What can strike a label move on its way to the registry or back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RegistryFault {
-    /// It is done, and the reply is lost.
-    LostReply,
-    /// It arrives twice.
-    Repeated,
-    /// It arrives only after the controller has stopped waiting for the reply, if at all.
-    SlowRequest,
-    /// It is done at once, and the reply comes after the controller has stopped waiting.
-    SlowReply,
 }
 
 /// What is about to strike; shared by the store and the registry that the controller calls.
@@ -41,14 +27,13 @@ pub struct Hazards {
 struct Ahead {
     /// Points that are passed before the controller crashes.
     points_to_crash: Option<u32>,
+    /// Where the controller crashes at its next label move.
+    crash_at_move: Option<Strike>,
     /// Calls that succeed before one fails, and how it does.
-    store: Option<(u32, StoreFault)>,
-    moves: VecDeque<RegistryFault>,
-    registry_is_away: bool,
+    store: Option<(u32, Strike)>,
+    /// How the next label move gets no answer.
+    silence: Option<Strike>,
 }
-
-/// Faults of label moves that wait at once; more are dropped.
-const MOVE_FAULTS_QUEUED_MAX: usize = 8;
 
 impl Hazards {
     /// Has the controller crash after it passed `points` more of them.
@@ -56,22 +41,19 @@ impl Hazards {
         self.ahead().points_to_crash = Some(points);
     }
 
+    /// Has the controller crash at its next label move, before or after it is done.
+    pub fn crash_at_move(&self, strike: Strike) {
+        self.ahead().crash_at_move = Some(strike);
+    }
+
     /// Has a call to the store fail after `calls` that succeed.
-    pub fn fail_store_after(&self, calls: u32, fault: StoreFault) {
+    pub fn fail_store_after(&self, calls: u32, fault: Strike) {
         self.ahead().store = Some((calls, fault));
     }
 
-    /// Has the next label move that no earlier fault strikes be struck by `fault`.
-    pub fn strike_move(&self, fault: RegistryFault) {
-        let mut ahead = self.ahead();
-        if ahead.moves.len() < MOVE_FAULTS_QUEUED_MAX {
-            ahead.moves.push_back(fault);
-        }
-    }
-
-    /// Takes the registry away, or brings it back.
-    pub fn set_registry_away(&self, is_away: bool) {
-        self.ahead().registry_is_away = is_away;
+    /// Has the next label move get no answer, not even an error.
+    pub fn silence_move(&self, strike: Strike) {
+        self.ahead().silence = Some(strike);
     }
 
     /// Nothing is ahead any more.
@@ -84,18 +66,13 @@ impl Hazards {
         self.crash.notified().await;
     }
 
-    /// Whether the registry is away.
-    pub(super) fn registry_is_away(&self) -> bool {
-        self.ahead().registry_is_away
-    }
-
-    /// The fault that strikes the label move that is made now.
-    pub(super) fn next_move_fault(&self) -> Option<RegistryFault> {
-        self.ahead().moves.pop_front()
+    /// How the label move that is made now gets no answer; none when it gets one.
+    pub(super) fn next_silence(&self) -> Option<Strike> {
+        self.ahead().silence.take()
     }
 
     /// The fault that strikes the call to the store that is made now.
-    pub(super) fn next_store_fault(&self) -> Option<StoreFault> {
+    pub(super) fn next_store_fault(&self) -> Option<Strike> {
         let mut ahead = self.ahead();
         match ahead.store {
             Some((0, fault)) => {
@@ -112,20 +89,22 @@ impl Hazards {
 
     /// A place where the controller may crash; then it never returns from here.
     pub(super) async fn point(&self) {
-        let crashes = {
-            let mut ahead = self.ahead();
-            match ahead.points_to_crash {
-                Some(0) => {
-                    ahead.points_to_crash = None;
-                    true
-                }
-                Some(points) => {
-                    ahead.points_to_crash = Some(points - 1);
-                    false
-                }
-                None => false,
-            }
-        };
+        let points = self.ahead().points_to_crash.take();
+        self.ahead().points_to_crash = points.and_then(|points| points.checked_sub(1));
+        self.crash_if(points == Some(0)).await;
+    }
+
+    /// Like [`Self::point`], beside a label move.
+    pub(super) async fn move_point(&self, strike: Strike) {
+        let due = self.ahead().crash_at_move == Some(strike);
+        if due {
+            self.ahead().crash_at_move = None;
+        }
+        self.crash_if(due).await;
+        self.point().await;
+    }
+
+    async fn crash_if(&self, crashes: bool) {
         if crashes {
             self.crash.notify_one();
             std::future::pending::<()>().await;
@@ -137,9 +116,9 @@ impl Hazards {
     }
 }
 
-impl StoreFault {
-    /// What the caller is told.
-    pub(super) fn error(self) -> StoreError {
+impl Strike {
+    /// What the caller of the store is told.
+    pub(super) fn store_error(self) -> StoreError {
         StoreError::Failed(match self {
             Self::BeforeCall => "the disk is full (simulated)".into(),
             Self::AfterCall => "the connection broke off (simulated)".into(),
@@ -172,21 +151,19 @@ mod tests {
     #[test]
     fn a_store_fault_strikes_the_call_that_it_is_due_at() {
         let hazards = Hazards::default();
-        hazards.fail_store_after(1, StoreFault::AfterCall);
+        hazards.fail_store_after(1, Strike::AfterCall);
         assert_eq!(hazards.next_store_fault(), None);
-        assert_eq!(hazards.next_store_fault(), Some(StoreFault::AfterCall));
+        assert_eq!(hazards.next_store_fault(), Some(Strike::AfterCall));
         assert_eq!(hazards.next_store_fault(), None);
     }
 
     #[test]
     fn what_is_cleared_does_not_strike() {
         let hazards = Hazards::default();
-        hazards.strike_move(RegistryFault::LostReply);
-        hazards.set_registry_away(true);
-        hazards.fail_store_after(0, StoreFault::BeforeCall);
+        hazards.silence_move(Strike::AfterCall);
+        hazards.fail_store_after(0, Strike::BeforeCall);
         hazards.clear();
-        assert_eq!(hazards.next_move_fault(), None);
-        assert!(!hazards.registry_is_away());
+        assert_eq!(hazards.next_silence(), None);
         assert_eq!(hazards.next_store_fault(), None);
     }
 }

@@ -4,3 +4,4 @@ pub mod hazards;
 pub mod registry;
 pub mod schedule;
 pub mod store;
+pub mod storm;

@@ -1,6 +1,6 @@
 //! What goes wrong when, drawn from a seed.
 
-use super::hazards::{RegistryFault, StoreFault};
+use super::hazards::Strike;
 use crate::ids::{Arm, Version};
 use crate::rollout::Verb;
 use rand::RngExt as _;
@@ -23,12 +23,12 @@ pub enum Fault {
         /// Calls before it.
         calls: u32,
         /// How.
-        fault: StoreFault,
+        strike: Strike,
     },
     /// The store fails the next batch of observations, which is sent again.
-    Ingest(StoreFault),
+    Ingest(Strike),
     /// The next label move goes wrong.
-    Move(RegistryFault),
+    Move(MoveFault),
     /// The registry does not answer for a while.
     RegistryAway {
         /// How long.
@@ -48,6 +48,34 @@ pub enum Fault {
     },
     /// Somebody asks for something, whether it makes sense or not.
     Command(Verb),
+}
+
+/// How a label move goes wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MoveFault {
+    /// It is done, and the answer is lost.
+    LostReply,
+    /// It arrives twice.
+    Repeated,
+    /// It arrives a second time after so many other calls.
+    RepeatedLater {
+        /// From 1.
+        calls: u64,
+    },
+    /// The answer takes so long.
+    Slow {
+        /// In seconds.
+        seconds: i64,
+    },
+    /// There is no answer, not even an error.
+    Silence(Strike),
+    /// Somebody else moves the label just before.
+    StrangerFirst {
+        /// The label of this arm.
+        arm: Arm,
+        /// Where to.
+        to: Version,
+    },
 }
 
 /// Faults by the tick at which they strike.
@@ -101,28 +129,17 @@ fn fault(rng: &mut ChaCha8Rng, trouble: &Trouble) -> Fault {
         },
         30..42 => Fault::Store {
             calls: rng.random_range(0..POINTS_MAX / 2),
-            fault: one_of(rng, &[StoreFault::BeforeCall, StoreFault::AfterCall]),
+            strike: strike(rng),
         },
-        42..48 => Fault::Ingest(one_of(rng, &[StoreFault::BeforeCall, StoreFault::AfterCall])),
-        48..66 => Fault::Move(one_of(
-            rng,
-            &[
-                RegistryFault::LostReply,
-                RegistryFault::Repeated,
-                RegistryFault::SlowRequest,
-                RegistryFault::SlowReply,
-            ],
-        )),
+        42..48 => Fault::Ingest(strike(rng)),
+        48..66 => Fault::Move(move_fault(rng, trouble)),
         66..74 => Fault::RegistryAway {
             ticks: rng.random_range(1..=30),
         },
-        74..84 => {
-            let version = Version::new(rng.random_range(1..=trouble.versions.max(1))).ok();
-            Fault::StrangerMoves {
-                arm: one_of(rng, &[Arm::Control, Arm::Treatment]),
-                to: version.filter(|_| rng.random_bool(0.9)),
-            }
-        }
+        74..84 => Fault::StrangerMoves {
+            arm: arm(rng),
+            to: Some(version(rng, trouble)).filter(|_| rng.random_bool(0.9)),
+        },
         84..90 => Fault::ClockJump {
             seconds: one_of(rng, &[-30, -3, -1, 2, 45]),
         },
@@ -139,6 +156,36 @@ fn fault(rng: &mut ChaCha8Rng, trouble: &Trouble) -> Fault {
             ],
         )),
     }
+}
+
+fn move_fault(rng: &mut ChaCha8Rng, trouble: &Trouble) -> MoveFault {
+    match rng.random_range(0..6) {
+        0 => MoveFault::LostReply,
+        1 => MoveFault::Repeated,
+        2 => MoveFault::RepeatedLater {
+            calls: rng.random_range(1..=20),
+        },
+        3 => MoveFault::Slow {
+            seconds: rng.random_range(1..=20),
+        },
+        4 => MoveFault::Silence(strike(rng)),
+        _ => MoveFault::StrangerFirst {
+            arm: arm(rng),
+            to: version(rng, trouble),
+        },
+    }
+}
+
+fn strike(rng: &mut ChaCha8Rng) -> Strike {
+    one_of(rng, &[Strike::BeforeCall, Strike::AfterCall])
+}
+
+fn arm(rng: &mut ChaCha8Rng) -> Arm {
+    one_of(rng, &[Arm::Control, Arm::Treatment])
+}
+
+fn version(rng: &mut ChaCha8Rng, trouble: &Trouble) -> Version {
+    (1..rng.random_range(1..=trouble.versions.max(1))).fold(Version::FIRST, |version, _| version.next())
 }
 
 fn one_of<T: Clone>(rng: &mut ChaCha8Rng, choices: &[T]) -> T {

@@ -1,6 +1,6 @@
 //! A store whose calls pass through hazards.
 
-use super::hazards::{Hazards, StoreFault};
+use super::hazards::{Hazards, Strike};
 use crate::ids::{Actor, Label, PolicyName, PromptName, Revision, RolloutId, Tick, Version};
 use crate::prompt::{
     Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptStore, PromptSummary, PromptVersion,
@@ -41,13 +41,13 @@ macro_rules! through {
     ($self:ident.$call:ident($($argument:expr),*)) => {{
         $self.hazards.point().await;
         let fault = $self.hazards.next_store_fault();
-        if let Some(fault @ StoreFault::BeforeCall) = fault {
-            return Err(fault.error());
+        if let Some(fault @ Strike::BeforeCall) = fault {
+            return Err(fault.store_error());
         }
         let answer = $self.behind.$call($($argument),*).await;
         $self.hazards.point().await;
         match fault {
-            Some(fault) => Err(fault.error()),
+            Some(fault) => Err(fault.store_error()),
             None => answer,
         }
     }};

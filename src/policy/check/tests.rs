@@ -274,81 +274,86 @@ fn errors_with(old: &str, new: &str) -> Vec<&'static str> {
     errors_of(&[("whole.yaml", &WHOLE.replace(old, new))]).remove(0)
 }
 
-/// The last value that is allowed, and the first that is not, with the code that says so.
+/// A place in [`WHOLE`], the last value that is allowed there, the first that is not, and what says so.
+const BOUNDS: &[(&str, &str, &str, Code)] = &[
+    (
+        "samples: 500",
+        "samples: 1000000000",
+        "samples: 1000000001",
+        Code::Samples,
+    ),
+    ("bake: 1h30m", "bake: 90d", "bake: 90d1s", Code::Bake),
+    ("watch: 7d", "watch: 90d", "watch: 90d1s", Code::Watch),
+    ("alpha: 1%", "alpha: 50%", "alpha: 50.0001%", Code::Alpha),
+    ("alpha: 1%", "alpha: 0.0001%", "alpha: 0%", Code::Alpha),
+    ("every: 10s", "every: 1s", "every: 0s", Code::Every),
+    ("every: 10s", "every: 1h", "every: 1h1s", Code::Every),
+    ("after: 10m", "after: 1s", "after: 0s", Code::Patience),
+    ("after: 5d", "after: 90d", "after: 90d1s", Code::Patience),
+    (
+        "holdback: 2.5%",
+        "holdback: 66.6666%",
+        "holdback: 100%",
+        Code::Holdback,
+    ),
+    ("0.0001%", "33.3332%", "33.3333%", Code::ExposureNotRising),
+    ("from: 2", "from: 10", "from: 11", Code::ApprovalCount),
+    ("from: 2", "from: 1", "from: 0", Code::ApprovalCount),
+    ("weight: 2", "weight: 1000", "weight: 1000.1", Code::Weight),
+    ("weight: 2", "weight: 1e-9", "weight: 0", Code::Weight),
+    (
+        "margin: 0.1,",
+        "margin: 3.99,",
+        "margin: 4,",
+        Code::MarginTooLarge,
+    ),
+    (
+        "margin: 0.5pp",
+        "margin: 99.9pp",
+        "margin: 100pp",
+        Code::MarginTooLarge,
+    ),
+    (
+        "margin: 10%",
+        "margin: 99.9%",
+        "margin: 100%",
+        Code::MarginTooLarge,
+    ),
+    ("floor: 3,", "floor: 1.01,", "floor: 1,", Code::LimitOutside),
+    ("floor: 3,", "floor: 4.99,", "floor: 5,", Code::LimitOutside),
+    (
+        "baseline: 4",
+        "baseline: 5",
+        "baseline: 5.1",
+        Code::BaselineOutside,
+    ),
+    (
+        "baseline: 0.7%",
+        "baseline: 0%",
+        "baseline: -1%",
+        Code::BaselineOutside,
+    ),
+    ("rating: 3.5", "rating: 5", "rating: 5.1", Code::EvaluationFloor),
+    (
+        "relevance: 0.8",
+        "relevance: 0",
+        "relevance: -0.1",
+        Code::EvaluationFloor,
+    ),
+];
+
 #[test]
 fn bounds_are_where_they_are_said_to_be() {
-    let long = |letters: usize| "x".repeat(letters);
-    let user = |bytes: usize| format!("[\"{}\"]", long(bytes));
-    let cases = [
-        (
-            "samples: 500",
-            "samples: 1000000000",
-            "samples: 1000000001",
-            Code::Samples,
-        ),
-        ("bake: 1h30m", "bake: 90d", "bake: 90d1s", Code::Bake),
-        ("watch: 7d", "watch: 90d", "watch: 90d1s", Code::Watch),
-        ("alpha: 1%", "alpha: 50%", "alpha: 50.0001%", Code::Alpha),
-        ("alpha: 1%", "alpha: 0.0001%", "alpha: 0%", Code::Alpha),
-        ("every: 10s", "every: 1s", "every: 0s", Code::Every),
-        ("every: 10s", "every: 1h", "every: 1h1s", Code::Every),
-        ("after: 10m", "after: 1s", "after: 0s", Code::Patience),
-        ("after: 5d", "after: 90d", "after: 90d1s", Code::Patience),
-        (
-            "holdback: 2.5%",
-            "holdback: 66.6666%",
-            "holdback: 100%",
-            Code::Holdback,
-        ),
-        ("0.0001%", "33.3332%", "33.3333%", Code::ExposureNotRising),
-        ("from: 2", "from: 10", "from: 11", Code::ApprovalCount),
-        ("from: 2", "from: 1", "from: 0", Code::ApprovalCount),
-        ("weight: 2", "weight: 1000", "weight: 1000.1", Code::Weight),
-        ("weight: 2", "weight: 1e-9", "weight: 0", Code::Weight),
-        (
-            "margin: 0.1,",
-            "margin: 3.99,",
-            "margin: 4,",
-            Code::MarginTooLarge,
-        ),
-        (
-            "margin: 0.5pp",
-            "margin: 99.9pp",
-            "margin: 100pp",
-            Code::MarginTooLarge,
-        ),
-        (
-            "margin: 10%",
-            "margin: 99.9%",
-            "margin: 100%",
-            Code::MarginTooLarge,
-        ),
-        ("floor: 3,", "floor: 1.01,", "floor: 1,", Code::LimitOutside),
-        ("floor: 3,", "floor: 4.99,", "floor: 5,", Code::LimitOutside),
-        (
-            "baseline: 4",
-            "baseline: 5",
-            "baseline: 5.1",
-            Code::BaselineOutside,
-        ),
-        (
-            "baseline: 0.7%",
-            "baseline: 0%",
-            "baseline: -1%",
-            Code::BaselineOutside,
-        ),
-        ("rating: 3.5", "rating: 5", "rating: 5.1", Code::EvaluationFloor),
-        (
-            "relevance: 0.8",
-            "relevance: 0",
-            "relevance: -0.1",
-            Code::EvaluationFloor,
-        ),
-    ];
-    for (place, last, first, code) in cases {
+    for (place, last, first, code) in BOUNDS {
         assert_eq!(errors_with(place, last), [""; 0], "{last}");
         assert_eq!(errors_with(place, first), [code.as_str()], "{first}");
     }
+}
+
+#[test]
+fn texts_may_be_so_long_and_no_longer() {
+    let long = |letters: usize| "x".repeat(letters);
+    let user = |bytes: usize| format!("[\"{}\"]", long(bytes));
     let lengths = [
         ("\"the team\"", long(128), long(129), Code::Owner),
         ("golden.jsonl", long(255), long(256), Code::Dataset),

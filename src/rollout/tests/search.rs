@@ -14,7 +14,8 @@ struct Event {
     input: Input,
 }
 
-fn events() -> Vec<Event> {
+/// Every verdict with the labels in every place, at once and an hour later.
+fn ticks() -> Vec<Event> {
     let mut events = Vec::new();
     let places = [
         ("in place", Some((Some(13), Some(14))), true),
@@ -50,6 +51,11 @@ fn events() -> Vec<Event> {
             }
         }
     }
+    events
+}
+
+fn events() -> Vec<Event> {
+    let mut events = ticks();
     let mut few = observed(Verdict::Pass, Some(labels(Some(13), Some(14))));
     few.assessment.treated = 5;
     events.push(Event {

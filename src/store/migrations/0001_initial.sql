@@ -84,12 +84,16 @@ CREATE TABLE closed (
 ) STRICT;
 
 -- What was counted, so that a repeat is not: observations by their ids, requests by their keys.
+-- Ids come into the log first, 16 bytes each, and are moved to the table when there are many.
+CREATE TABLE seen_log (
+  sequence INTEGER PRIMARY KEY,
+  ids      BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE seen_observations (
   id   BLOB PRIMARY KEY CHECK (length(id) = 16),
   tick INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX seen_observations_by_tick ON seen_observations (tick);
 
 CREATE TABLE seen_batches (
   key    BLOB PRIMARY KEY CHECK (length(key) = 32),

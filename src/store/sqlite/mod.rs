@@ -35,8 +35,8 @@ mod observations;
 mod prompts;
 mod queue;
 mod readers;
-mod retention;
 mod rollouts;
+mod seen;
 mod tokens;
 mod writer;
 

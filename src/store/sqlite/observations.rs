@@ -1,5 +1,6 @@
 //! Tallies of the open tick, and what makes repeats harmless.
 
+use super::seen::SEEN_KEPT_SECONDS;
 use super::writer::Group;
 use crate::analysis::{ArmTallies, TickTally};
 use crate::ids::{MetricName, RolloutId, Tick};
@@ -13,6 +14,9 @@ use std::sync::Arc;
 
 /// Tallies that [`read_closed`] hands out at once (some 10 kB each); the rest waits for the next call.
 const TALLIES_READ_MAX: usize = 8_192;
+
+/// Keys that a group may forget: as many as it can note, so that forgetting keeps up.
+const KEYS_FORGOTTEN_PER_GROUP: i64 = 1_024;
 
 /// Largest magnitude of an observed value: the square of it can be added up for ever without overflow.
 const VALUE_MAGNITUDE_MAX: f64 = 1e120;
@@ -138,6 +142,15 @@ impl OpenTick {
 
 /// Adds a batch to the tallies of the open tick, unless it or parts of it were counted before.
 pub(super) fn ingest(group: &mut Group<'_>, batch: &Batch) -> Result<BatchReceipt, StoreError> {
+    let noted = group.seen.noted();
+    let receipt = count(group, batch);
+    if receipt.is_err() {
+        group.seen.take_back(noted);
+    }
+    receipt
+}
+
+fn count(group: &mut Group<'_>, batch: &Batch) -> Result<BatchReceipt, StoreError> {
     if let Some(key) = &batch.key
         && let Some(answer) = seen_batch(group, key)?
     {
@@ -146,12 +159,16 @@ pub(super) fn ingest(group: &mut Group<'_>, batch: &Batch) -> Result<BatchReceip
     let mut duplicates = Vec::new();
     let mut fresh = Vec::with_capacity(batch.observations.len());
     for (position, counted) in batch.observations.iter().enumerate() {
-        if seen_observation(group, counted)? {
-            duplicates.push(position);
-        } else {
+        let new = match counted.id {
+            Some(id) => group.seen.note(group.connection, id)?,
+            None => true,
+        };
+        if new {
             check_values(counted)?;
             group.open.load(group.connection, counted)?;
             fresh.push(counted);
+        } else {
+            duplicates.push(position);
         }
     }
     // From here on nothing can fail, so a batch is added whole or not at all.
@@ -178,23 +195,24 @@ fn seen_batch(group: &mut Group<'_>, key: &BatchKey) -> Result<Option<Arc<str>>,
                 .connection
                 .prepare_cached("INSERT INTO seen_batches (key, body, answer, tick) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![key.key, key.body, key.answer, group.tick.second()])?;
-            group.noted += 1;
             Ok(None)
         }
     }
 }
 
-/// Whether the observation's id was seen before; notes the id when it is new.
-fn seen_observation(group: &mut Group<'_>, counted: &Counted) -> Result<bool, StoreError> {
-    let Some(id) = counted.id else {
-        return Ok(false);
-    };
-    let inserted = group
+/// Forgets the oldest keys that were kept long enough, a few with each group.
+pub(super) fn forget_keys(group: &Group<'_>) -> Result<(), StoreError> {
+    group
         .connection
-        .prepare_cached("INSERT OR IGNORE INTO seen_observations (id, tick) VALUES (?1, ?2)")?
-        .execute(params![id, group.tick.second()])?;
-    group.noted += inserted;
-    Ok(inserted == 0)
+        .prepare_cached(
+            "DELETE FROM seen_batches WHERE key IN
+             (SELECT key FROM seen_batches WHERE tick < ?1 ORDER BY tick LIMIT ?2)",
+        )?
+        .execute([
+            group.tick.second().saturating_sub(SEEN_KEPT_SECONDS),
+            KEYS_FORGOTTEN_PER_GROUP,
+        ])?;
+    Ok(())
 }
 
 fn check_values(counted: &Counted) -> Result<(), StoreError> {

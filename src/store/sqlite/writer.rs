@@ -6,9 +6,9 @@
 //! file alone says what is true.
 
 use super::error::NotCommitted;
-use super::observations::OpenTick;
+use super::observations::{self, OpenTick};
 use super::queue::{Portion, Queue};
-use super::{observations, retention};
+use super::seen::{Limits, SeenIds};
 use crate::clock::Clock;
 use crate::ids::Tick;
 use crate::store::StoreError;
@@ -33,8 +33,8 @@ pub(super) struct Group<'c> {
     pub(super) now: Timestamp,
     /// The tallies of that tick.
     pub(super) open: &'c mut OpenTick,
-    /// Ids and keys that this group has noted, so that about as many old ones are forgotten.
-    pub(super) noted: usize,
+    /// The ids of observations that were counted.
+    pub(super) seen: &'c mut SeenIds,
 }
 
 /// Something to do in a transaction.
@@ -100,16 +100,22 @@ pub(super) struct Writer {
     connection: Connection,
     clock: Clock,
     open: OpenTick,
+    seen: SeenIds,
+    /// Whether memory must be made from the file anew, because a group was not committed.
+    stale: bool,
 }
 
 impl Writer {
     /// Takes over the write connection, and reads from it where the last process stopped.
     pub(super) fn new(connection: Connection, clock: Clock) -> Result<Self, StoreError> {
         let open = OpenTick::after(observations::last_closed(&connection)?);
+        let seen = SeenIds::load(&connection, Limits::DEFAULT)?;
         Ok(Self {
             connection,
             clock,
             open,
+            seen,
+            stale: false,
         })
     }
 
@@ -147,12 +153,17 @@ impl Writer {
         let now = self.clock.now();
         let tick = self.open.begin(now);
         run(&self.connection, "BEGIN IMMEDIATE")?;
+        if self.stale {
+            self.open.forget();
+            self.seen.reload(&self.connection)?;
+            self.stale = false;
+        }
         let mut group = Group {
             connection: &self.connection,
             tick,
             now,
             open: &mut self.open,
-            noted: 0,
+            seen: &mut self.seen,
         };
         while let Some(mut job) = jobs.pop_front() {
             run(group.connection, "SAVEPOINT job")?;
@@ -169,14 +180,15 @@ impl Writer {
             }
             run(group.connection, "RELEASE job")?;
         }
-        retention::forget_old(&group)?;
+        observations::forget_keys(&group)?;
         self.open.write(&self.connection)?;
+        self.seen.write(&self.connection, tick)?;
         run(&self.connection, "COMMIT")
     }
 
     /// After a failure: nothing of the group may stay, neither in the file nor in memory.
     fn abandon(&mut self) {
-        self.open.forget();
+        self.stale = true;
         if !self.connection.is_autocommit() {
             // Should even this fail, the next `BEGIN` fails too and says so to its callers.
             let _ = run(&self.connection, "ROLLBACK");

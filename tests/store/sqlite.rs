@@ -82,6 +82,20 @@ async fn closing_answers_what_waits_and_frees_the_directory() {
     assert_eq!(next.prompts(None, 100).await.unwrap().len(), kept);
 }
 
+#[tokio::test]
+async fn after_closing_the_file_alone_is_a_copy_of_everything() {
+    let (folder, copy) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let store = SqliteStore::open(folder.path(), clock()).unwrap();
+    let secret = store.secret().await.unwrap();
+    store.close().await;
+    let names = |directory: &TempDir| ["serin.db", "serin.db-wal"].map(|name| directory.path().join(name));
+    let ([database, log], [copied, _]) = (names(&folder), names(&copy));
+    assert!(std::fs::metadata(log).map_or(0, |log| log.len()) == 0);
+    std::fs::copy(database, copied).unwrap();
+    let restored = SqliteStore::open(copy.path(), clock()).unwrap();
+    assert_eq!(restored.secret().await.unwrap().0, secret.0);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn nobody_else_may_read_the_data() {
@@ -303,4 +317,40 @@ async fn another_program_that_holds_the_file_is_waited_for() {
     backup.execute_batch("ROLLBACK").unwrap();
     sending.await.unwrap().unwrap();
     assert_eq!(world.total(rollout).await, 1);
+}
+
+#[tokio::test]
+async fn a_flood_is_refused_at_once_and_does_not_hold_up_the_controller() {
+    const BATCH: usize = 60_000;
+    let world = World::sqlite_file();
+    let rollout = world.begin("greeting").await.id;
+    let backup = file(world.directory());
+    backup.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut senders = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let store = Arc::clone(&world.store);
+        senders.spawn(async move {
+            let batch = Batch {
+                key: None,
+                observations: vec![counted(rollout, None); BATCH],
+            };
+            store.ingest(batch).await
+        });
+    }
+    // The first answers are refusals: the others wait for the file.
+    let refused = senders.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(refused, StoreError::Overloaded), "{refused}");
+    let store = Arc::clone(&world.store);
+    let controller = tokio::spawn(async move { store.secret().await });
+    backup.execute_batch("ROLLBACK").unwrap();
+    controller.await.unwrap().unwrap();
+    let mut kept = 0;
+    while let Some(answer) = senders.join_next().await {
+        match answer.unwrap() {
+            Ok(_) => kept += 1,
+            Err(error) => assert!(matches!(error, StoreError::Overloaded), "{error}"),
+        }
+    }
+    assert!((1..6).contains(&kept), "{kept}");
+    assert_eq!(world.total(rollout).await, kept * BATCH as u64);
 }

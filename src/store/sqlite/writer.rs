@@ -124,6 +124,10 @@ impl Writer {
         while let Some(jobs) = queue.take(GROUP) {
             self.run_group(jobs);
         }
+        // Leaves everything in the one file, for whoever copies it; the log would do as well.
+        let _ = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
     fn run_group(&mut self, mut jobs: VecDeque<Box<dyn Job>>) {

@@ -5,10 +5,10 @@ use super::access::{Allowed, Observe};
 use super::body::{self, Decoded};
 use super::extract::{MediaType, media_type};
 use super::problem::{Code, LineError, Problem};
-use super::views::observation::{ObservationBody, ObservationsBody, ObservationsView, RefusedLine};
+use super::views::observation::{JudgedView, ObservationBody, ObservationsBody, ObservationsView};
 use crate::source::ingest::{BodyError, Format, Ingested, World, ingest};
 use crate::source::refusal::{RefusalCode, Refused};
-use crate::store::{Batch, BatchKey, BatchReceipt};
+use crate::store::{Answer, Batch, BatchKey, BatchReceipt};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -170,12 +170,12 @@ async fn commit(
     mut ingested: Ingested,
     key: Option<([u8; 32], [u8; 32])>,
 ) -> Result<Response, Problem> {
-    let mut view = view(&ingested);
+    let answer = answer(&ingested).map_err(|error| Problem::internal(&error))?;
     let observations = std::mem::take(&mut ingested.observations);
     let key = key.map(|(key, body)| BatchKey {
         key,
         body,
-        answer: text(&view).into(),
+        answer: answer.clone(),
     });
     let receipt = if observations.is_empty() && key.is_none() {
         BatchReceipt::Counted {
@@ -186,43 +186,40 @@ async fn commit(
     };
     match receipt {
         BatchReceipt::Repeated { answer } => {
-            let mut response = json(answer.to_string());
-            response
-                .headers_mut()
-                .insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-            Ok(response)
+            let replayed = [(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))];
+            Ok((replayed, json(answer.to_string())).into_response())
         }
         BatchReceipt::Counted { duplicates } => {
             for ((policy, metric, arm), values) in ingested.values_without(&duplicates) {
                 app.telemetry.observed(&policy, &metric, arm, values);
             }
-            view.duplicates = duplicates.len() as u64;
-            Ok(json(text(&view)))
+            Ok(json(answer.with_duplicates(duplicates.len())))
         }
     }
 }
 
-fn view(ingested: &Ingested) -> ObservationsView {
-    let refused = |refused: &Refused| RefusedLine {
+/// The answer as JSON, whole but for the number of duplicates.
+fn answer(ingested: &Ingested) -> Result<Answer, serde_json::Error> {
+    let refused = |refused: &Refused| LineError {
         line: refused.line,
-        code: refused.code.as_str().to_owned(),
+        code: refused.code.as_str(),
         detail: refused.detail.clone(),
     };
     let ignored_by = ingested.ignored.iter();
-    ObservationsView {
-        accepted: ingested.observations.len() as u64,
-        duplicates: 0,
+    let rest = serde_json::to_string(&JudgedView {
+        accepted: ingested.observations.len(),
         ignored: ingested.ignored.values().sum(),
         ignored_by: ignored_by
-            .map(|(reason, lines)| (reason.as_str().to_owned(), *lines))
+            .map(|(reason, lines)| (reason.as_str(), *lines))
             .collect(),
         refused: ingested.refused.iter().map(refused).collect(),
-    }
-}
-
-fn text(view: &ObservationsView) -> String {
-    // Numbers and strings only: they can always be written.
-    serde_json::to_string(view).unwrap_or_default()
+    })?;
+    // An object of several keys: without its brace, it goes on after the first key.
+    let rest = rest.strip_prefix('{').unwrap_or_default();
+    Ok(Answer {
+        before: "{\"duplicates\":".into(),
+        after: format!(",{rest}").into(),
+    })
 }
 
 fn json(text: String) -> Response {

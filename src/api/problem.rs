@@ -273,9 +273,8 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
-            StoreError::Stale { .. } | StoreError::AlreadyRunning { .. } => {
-                Self::new(Code::Conflict, error.to_string())
-            }
+            StoreError::Stale { .. } => Self::new(Code::Conflict, error.to_string()),
+            StoreError::AlreadyRunning { .. } => Self::new(Code::StartRefused, error.to_string()),
             StoreError::UnknownRollout(_) => Self::new(Code::UnknownRollout, error.to_string()),
             StoreError::NameTaken(_) => Self::new(Code::NameTaken, error.to_string()),
             StoreError::KeyReused => Self::new(Code::IdempotencyKeyReused, error.to_string()),
@@ -325,6 +324,7 @@ impl From<PromptError> for Problem {
             PromptError::Stale { .. } | PromptError::Overtaken { .. } => Code::Conflict,
             PromptError::ReservedLabel(_) => Code::LabelReserved,
             PromptError::InvalidDraft(_) => Code::InvalidPrompt,
+            PromptError::StoreAway(_) => Code::Overloaded,
             PromptError::Store(_) => return Self::internal(&error),
         };
         Self::new(code, error.to_string())

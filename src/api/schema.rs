@@ -2,7 +2,7 @@
 
 use super::problem::Code;
 use crate::ids::UserKey;
-use crate::source::refusal::{Ignored, RefusalCode};
+use crate::source::refusal::Ignored;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
@@ -110,11 +110,6 @@ text!(
     /// The code of a problem.
     CodeText,
     |it| it.enum_values(Some(Code::ALL.iter().map(|code| code.as_str())))
-);
-text!(
-    /// Why an observation was refused.
-    RefusalText,
-    |it| it.enum_values(Some(RefusalCode::ALL.map(RefusalCode::as_str)))
 );
 text!(
     /// Why an observation was ignored.

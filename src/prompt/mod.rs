@@ -232,6 +232,9 @@ pub enum PromptError {
     /// The draft breaks a rule.
     #[error("{0}")]
     InvalidDraft(String),
+    /// The store cannot be asked now: it is overloaded, or closed.
+    #[error("the store is not available: {0}")]
+    StoreAway(String),
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(String),

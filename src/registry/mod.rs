@@ -94,7 +94,7 @@ impl From<PromptError> for RegistryError {
             | PromptError::Overtaken { .. }
             | PromptError::ReservedLabel(_)
             | PromptError::InvalidDraft(_) => Self::Refused(words),
-            PromptError::Store(_) => Self::Unavailable(words),
+            PromptError::Store(_) | PromptError::StoreAway(_) => Self::Unavailable(words),
         }
     }
 }

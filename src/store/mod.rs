@@ -198,8 +198,11 @@ impl StoreError {
 
 impl From<StoreError> for PromptError {
     fn from(error: StoreError) -> Self {
-        // The words "the store failed" are the prompt error's own.
         let line = error.chain();
+        if matches!(error, StoreError::Overloaded | StoreError::Closed) {
+            return Self::StoreAway(line);
+        }
+        // The words "the store failed" are the prompt error's own.
         Self::Store(
             line.strip_prefix("the store failed: ")
                 .unwrap_or(&line)
@@ -283,7 +286,24 @@ pub struct BatchKey {
     /// SHA-256 of the body.
     pub body: [u8; 32],
     /// The answer to repeat.
-    pub answer: Arc<str>,
+    pub answer: Answer,
+}
+
+/// The answer to a request, whole but for the number of duplicates, which the store alone knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What stands before the number.
+    pub before: Arc<str>,
+    /// What stands after it.
+    pub after: Arc<str>,
+}
+
+impl Answer {
+    /// The answer when `duplicates` of the request's observations were counted before.
+    pub fn with_duplicates(&self, duplicates: usize) -> String {
+        let Self { before, after } = self;
+        format!("{before}{duplicates}{after}")
+    }
 }
 
 /// One observation that is to be counted.

@@ -4,7 +4,7 @@ use crate::world::{World, count, counted, quality, start, transition, version};
 use serin::analysis::{ArmTallies, TickTally};
 use serin::ids::{Arm, Cluster, MetricName, RolloutId, Tick};
 use serin::rollout::{Cause, Phase, VerdictCause};
-use serin::store::{Batch, BatchKey, BatchReceipt, ClosedTicks, Counted, StoreError};
+use serin::store::{Answer, Batch, BatchKey, BatchReceipt, ClosedTicks, Counted, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +16,10 @@ fn keyed(key: u8, body: u8, answer: &str, observations: Vec<Counted>) -> Batch {
         key: Some(BatchKey {
             key: [key; 32],
             body: [body; 32],
-            answer: answer.into(),
+            answer: Answer {
+                before: format!("{answer}, ").into(),
+                after: " of them before".into(),
+            },
         }),
         observations,
     }
@@ -155,7 +158,7 @@ async fn a_request_sent_again_gets_the_same_answer_and_counts_once() {
         assert_eq!(
             world.store.ingest(again).await.unwrap(),
             BatchReceipt::Repeated {
-                answer: "2 counted".into()
+                answer: "2 counted, 0 of them before".into()
             },
             "{}",
             world.name
@@ -165,6 +168,36 @@ async fn a_request_sent_again_gets_the_same_answer_and_counts_once() {
         let other_key = keyed(2, 1, "", vec![counted(rollout, None)]);
         assert_eq!(world.store.ingest(other_key).await.unwrap(), counted_once);
         assert_eq!(world.total(rollout).await, 3);
+    }
+}
+
+#[tokio::test]
+async fn the_answer_that_is_repeated_knows_how_many_were_duplicates() {
+    for world in World::every() {
+        let rollout = world.begin("greeting").await.id;
+        let first = Batch {
+            key: None,
+            observations: vec![counted(rollout, Some(7))],
+        };
+        world.store.ingest(first).await.unwrap();
+        let batch = || {
+            keyed(
+                1,
+                1,
+                "2 counted",
+                vec![counted(rollout, Some(7)), counted(rollout, Some(8))],
+            )
+        };
+        let receipt = world.store.ingest(batch()).await.unwrap();
+        assert_eq!(receipt, BatchReceipt::Counted { duplicates: vec![0] });
+        assert_eq!(
+            world.store.ingest(batch()).await.unwrap(),
+            BatchReceipt::Repeated {
+                answer: "2 counted, 1 of them before".into()
+            },
+            "{}",
+            world.name
+        );
     }
 }
 

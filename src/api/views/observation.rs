@@ -1,5 +1,6 @@
 //! What applications observe, and what became of it.
 
+use crate::api::problem::LineError;
 use crate::api::schema::{ArmText, IgnoredText, MetricNameText, UserKeyText};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,33 +58,29 @@ pub enum ObservationsBody {
     Several(Vec<ObservationBody>),
 }
 
-/// What became of the observations of a request; stored with its idempotency key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+/// What became of the observations of a request.
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ObservationsReceipt)]
 pub struct ObservationsView {
+    /// Lines of `accepted` that an earlier request had brought, by their `id`; they count once.
+    pub duplicates: usize,
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "the schema is that of the rest")]
+    pub judged: JudgedView,
+}
+
+/// What was found about the lines of a request, before they were counted.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = JudgedObservations)]
+pub struct JudgedView {
     /// Lines that are counted, now or by an earlier request.
-    pub accepted: u64,
-    /// Those of them that an earlier request had brought, by their `id`.
-    pub duplicates: u64,
+    pub accepted: usize,
     /// Lines that are right and belong to no running comparison.
     pub ignored: u64,
     /// The same by reason.
     #[schema(value_type = BTreeMap<IgnoredText, u64>)]
-    pub ignored_by: BTreeMap<String, u64>,
+    pub ignored_by: BTreeMap<&'static str, u64>,
     /// Lines that are wrong.
-    pub refused: Vec<RefusedLine>,
-}
-
-/// A line that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RefusedLine {
-    /// Position in the request, from 1.
-    #[schema(minimum = 1)]
-    pub line: usize,
-    /// What is wrong, as a stable word.
-    #[schema(value_type = crate::api::schema::RefusalText)]
-    pub code: String,
-    /// What is wrong with this line.
-    pub detail: String,
+    pub refused: Vec<LineError>,
 }

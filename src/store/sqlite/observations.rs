@@ -171,6 +171,9 @@ fn count(group: &mut Group<'_>, batch: &Batch) -> Result<BatchReceipt, StoreErro
             duplicates.push(position);
         }
     }
+    if let Some(key) = &batch.key {
+        note_batch(group, key, duplicates.len())?;
+    }
     // From here on nothing can fail, so a batch is added whole or not at all.
     for counted in fresh {
         group.open.add(counted);
@@ -178,8 +181,8 @@ fn count(group: &mut Group<'_>, batch: &Batch) -> Result<BatchReceipt, StoreErro
     Ok(BatchReceipt::Counted { duplicates })
 }
 
-/// The answer that was given to the same request before; notes the request when it is new.
-fn seen_batch(group: &mut Group<'_>, key: &BatchKey) -> Result<Option<Arc<str>>, StoreError> {
+/// The answer that was given to the same request before.
+fn seen_batch(group: &Group<'_>, key: &BatchKey) -> Result<Option<Arc<str>>, StoreError> {
     let seen = group
         .connection
         .prepare_cached("SELECT body, answer FROM seen_batches WHERE key = ?1")?
@@ -190,14 +193,18 @@ fn seen_batch(group: &mut Group<'_>, key: &BatchKey) -> Result<Option<Arc<str>>,
     match seen {
         Some((body, answer)) if body == key.body => Ok(Some(answer)),
         Some(_) => Err(StoreError::KeyReused),
-        None => {
-            group
-                .connection
-                .prepare_cached("INSERT INTO seen_batches (key, body, answer, tick) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![key.key, key.body, key.answer, group.tick.second()])?;
-            Ok(None)
-        }
+        None => Ok(None),
     }
+}
+
+/// Notes a new request with the answer that it is given.
+fn note_batch(group: &Group<'_>, key: &BatchKey, duplicates: usize) -> Result<(), StoreError> {
+    let answer = key.answer.with_duplicates(duplicates);
+    group
+        .connection
+        .prepare_cached("INSERT INTO seen_batches (key, body, answer, tick) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![key.key, key.body, answer, group.tick.second()])?;
+    Ok(())
 }
 
 /// Forgets the oldest keys that were kept long enough, a few with each group.

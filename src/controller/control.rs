@@ -239,6 +239,14 @@ impl Controller {
                 reply,
             } => (self.command(rollout, command, now).await, reply),
         };
+        if let Ok(state) = &answer
+            && let Err(error) = self.settle(&state.policy, now).await
+        {
+            tracing::error!(
+                error = chain(&error),
+                "what follows from a request waits for the next tick"
+            );
+        }
         self.publish();
         let granted = answer.is_ok();
         // Whoever asked may have gone; what was done stays done.

@@ -3,6 +3,7 @@
 use super::App;
 use super::body::{self, Decoded};
 use super::problem::{Code, Problem};
+use super::strict::Strict;
 use crate::ids::{InvalidId, Label, PolicyName, PromptName, RolloutId, Version};
 use crate::rollout::Verb;
 use crate::spelling;
@@ -138,7 +139,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
 /// Reads JSON; refusals name the field.
 pub(super) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(|error| {
         let path = error.path().to_string();
         refused(error.inner(), &path)
     })?;

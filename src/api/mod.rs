@@ -22,6 +22,7 @@ mod query;
 mod rollouts;
 pub mod schema;
 mod serve;
+mod strict;
 mod tokens;
 pub mod views;
 

@@ -178,10 +178,17 @@ fn arm_of_version(version: Version, context: &Context<'_>) -> Option<Arm> {
 /// The arm that has the version which the label points at: after the promotion, the control label
 /// points at the candidate.
 fn arm_of_label(label: &str, context: &Context<'_>, route: &Route, treatment: &Treatment) -> Option<Arm> {
-    let served = [&treatment.served, &route.control]
-        .into_iter()
-        .find(|served| served.label.as_str() == label)?;
-    arm_of_version(served.version?, context)
+    let version = if label == treatment.served.label.as_str() {
+        treatment.served.version
+    } else if label == route.control.label.as_str() {
+        let labels = context.status.labels.as_ref();
+        labels
+            .and_then(|labels| labels.control.version)
+            .or(route.control.version)
+    } else {
+        None
+    };
+    arm_of_version(version?, context)
 }
 
 fn observed<'l>(line: &'l Line<'_>, receipts: &ReceiptKey) -> Result<Observed<'l>, Refusal> {

@@ -4,3 +4,6 @@ mod attribute;
 pub mod ingest;
 mod line;
 pub mod refusal;
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,7 @@ impl From<TemplateKind> for KindView {
 }
 
 /// A text, or the items of a chat.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = Template)]
 pub enum TemplateView {
@@ -44,7 +44,7 @@ pub enum TemplateView {
 }
 
 /// An item of a chat.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = ChatItem)]
 pub enum ChatItemView {
@@ -55,7 +55,7 @@ pub enum ChatItemView {
 }
 
 /// A message of a chat.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Message)]
 pub struct MessageView {
@@ -67,7 +67,7 @@ pub struct MessageView {
 }
 
 /// A place that the application fills with messages.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Placeholder)]
 pub struct PlaceholderView {

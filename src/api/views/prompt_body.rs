@@ -1,13 +1,72 @@
 //! What is asked of prompts of the embedded registry.
 
-use super::prompt::{KindView, TemplateView};
+use super::prompt::{ChatItemView, KindView, MessageView, PlaceholderView, TemplateView};
 use crate::api::schema::{
     DnsLabel, LabelText, MetricNameText, PromptNameText, ReasonText, SemanticVersionText, UserKeyText,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use utoipa::ToSchema;
+
+/// An item of a chat as it is sent; exactly one of its two forms is meant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChatItemFields {
+    role: Option<String>,
+    content: Option<String>,
+    placeholder: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for ChatItemView {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match ChatItemFields::deserialize(deserializer)? {
+            ChatItemFields {
+                role: Some(role),
+                content: Some(content),
+                placeholder: None,
+            } => Ok(Self::Message(MessageView { role, content })),
+            ChatItemFields {
+                role: None,
+                content: None,
+                placeholder: Some(placeholder),
+            } => Ok(Self::Placeholder(PlaceholderView { placeholder })),
+            ChatItemFields { .. } => Err(D::Error::custom(
+                "an item has either `role` and `content`, or `placeholder`",
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TemplateView {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TemplateVisitor)
+    }
+}
+
+struct TemplateVisitor;
+
+impl<'de> Visitor<'de> for TemplateVisitor {
+    type Value = TemplateView;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a list of items")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<TemplateView, E> {
+        Ok(TemplateView::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<TemplateView, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(TemplateView::Chat(items))
+    }
+}
 
 /// The next version of a prompt.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -1,0 +1,25 @@
+//! The HTTP API as clients see it; every answer is held against the OpenAPI document.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "api/access.rs"]
+mod access;
+#[path = "api/assignments.rs"]
+mod assignments;
+#[path = "api/contract.rs"]
+mod contract;
+#[path = "api/document.rs"]
+mod document;
+#[path = "api/events.rs"]
+mod events;
+#[path = "api/labels.rs"]
+mod labels;
+#[path = "api/prompts.rs"]
+mod prompts;
+#[path = "api/refusals.rs"]
+mod refusals;
+#[path = "api/rollouts.rs"]
+mod rollouts;
+#[path = "api/server.rs"]
+mod server;
+#[path = "api/world.rs"]
+mod world;

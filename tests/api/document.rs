@@ -1,0 +1,159 @@
+//! The OpenAPI document itself.
+
+use crate::contract::Contract;
+use crate::world::World;
+use axum::http::Method;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A path with something in each of its parameters.
+fn example(template: &str) -> String {
+    [
+        ("{policy}", "greeting"),
+        ("{rollout}", "r1"),
+        ("{verb}", "pause"),
+        ("{prompt}", "team%2Fgreeting"),
+        ("{version}", "1"),
+        ("{label}", "production"),
+        ("{name}", "ci"),
+    ]
+    .iter()
+    .fold(template.to_owned(), |path, (parameter, value)| {
+        path.replace(parameter, value)
+    })
+}
+
+fn declared(item: &Value) -> BTreeSet<String> {
+    let methods = item.as_object().unwrap().keys();
+    methods
+        .filter(|key| !matches!(key.as_str(), "parameters" | "summary"))
+        .map(|method| method.to_uppercase())
+        .collect()
+}
+
+/// The router knows a route exactly where the document does: another method is refused with the list
+/// of those that there are.
+#[tokio::test]
+async fn router_and_document_have_the_same_routes_and_methods() {
+    let world = World::new().await;
+    let contract = Contract::new();
+    for (template, item) in contract.routes() {
+        let request = World::request("OPTIONS", &example(template), &[], "");
+        let answer = world.send(request).await;
+        assert_eq!(answer.status, 405, "{template}");
+        let allowed = answer.headers["allow"].to_str().unwrap().to_owned();
+        let mut expected = declared(item);
+        if expected.contains("GET") {
+            expected.insert(Method::HEAD.to_string());
+        }
+        let allowed: BTreeSet<String> = allowed.split(',').map(str::to_owned).collect();
+        assert_eq!(allowed, expected, "{template}");
+        answer.problem(405, "method_not_allowed");
+    }
+}
+
+/// The other way round: every path that the source gives to a router is in the document.
+#[test]
+fn every_path_in_the_source_is_in_the_document() {
+    let contract = Contract::new();
+    let mut found = BTreeMap::new();
+    for file in std::fs::read_dir("src/api")
+        .unwrap()
+        .map(|file| file.unwrap().path())
+    {
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            continue;
+        };
+        assert!(
+            !text.contains("axum::routing"),
+            "{} adds a route past the document",
+            file.display()
+        );
+        for line in text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("path = \""))
+        {
+            found.insert(line.split('"').next().unwrap().to_owned(), file.clone());
+        }
+    }
+    let documented: BTreeSet<&str> = contract.routes().into_keys().collect();
+    let in_source: BTreeSet<&str> = found.keys().map(String::as_str).collect();
+    assert_eq!(in_source, documented);
+}
+
+#[tokio::test]
+async fn it_is_served_as_it_is() {
+    let world = World::new().await;
+    let served = world.get("/openapi.json").await.ok(200);
+    assert_eq!(&served, Contract::new().document());
+    assert_eq!(served["openapi"], "3.1.0");
+    let page = world.get("/docs").await;
+    assert!(!page.text.contains("<script"));
+    for template in Contract::new().routes().keys() {
+        assert!(
+            page.text.contains(&format!("<code>{template}</code>")),
+            "{template}"
+        );
+    }
+    for code in serin::api::problem::Code::ALL {
+        assert!(
+            page.text.contains(&format!("id=\"{}\"", code.as_str())),
+            "{code:?}"
+        );
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let contract = Contract::new();
+    let document = contract.document();
+    let mut references = Vec::new();
+    collect(document, &mut references);
+    assert!(references.len() > 50, "{}", references.len());
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+fn collect<'d>(value: &'d Value, references: &mut Vec<&'d str>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(reference)) = fields.get("$ref") {
+                references.push(reference);
+            }
+            fields.values().for_each(|value| collect(value, references));
+        }
+        Value::Array(items) => items.iter().for_each(|value| collect(value, references)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn every_operation_says_what_it_can_answer() {
+    let contract = Contract::new();
+    for (template, item) in contract.routes() {
+        for (method, operation) in item.as_object().unwrap() {
+            let responses = operation["responses"].as_object().unwrap();
+            let has = |status: &str| responses.contains_key(status);
+            assert!(has("500") && has("503") && has("403"), "{method} {template}");
+            if template.starts_with("/v1/") {
+                assert!(has("400") && has("401"), "{method} {template}");
+                assert!(!template.contains('{') || has("404"), "{method} {template}");
+            }
+            let takes_body = operation.get("requestBody").is_some();
+            assert_eq!(
+                takes_body,
+                has("413") && has("415") && has("408"),
+                "{method} {template}"
+            );
+            for (status, response) in responses.iter().filter(|(status, _)| status.as_str() >= "400") {
+                let problem = &response["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(
+                    problem, "#/components/schemas/Problem",
+                    "{method} {template} {status}"
+                );
+            }
+        }
+    }
+}

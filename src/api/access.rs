@@ -42,7 +42,7 @@ pub enum AccessMode {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{listen}` can be reached from other machines, and there is no token: make one with \
-     `serin token add`, listen on 127.0.0.1, or say `--insecure`"
+     `serin token create`, listen on 127.0.0.1, or say `--insecure`"
 )]
 pub struct AccessRefused {
     listen: SocketAddr,
@@ -131,7 +131,7 @@ impl Access {
         Err(Problem::new(
             Code::HostNotLocal,
             "without tokens the server answers `localhost` and loopback addresses only: \
-             use one of them in the URL, or make a token with `serin token add`",
+             use one of them in the URL, or make a token with `serin token create`",
         ))
     }
 

@@ -56,14 +56,14 @@ impl Segment for Verb {
 
 /// A name of a token.
 #[derive(Debug, Clone)]
-pub(super) struct TokenName(pub(super) String);
+pub struct TokenName(pub String);
 
 impl TokenName {
     /// Longest name, in bytes.
     pub(super) const BYTES_MAX: usize = 64;
 
     /// 1 to 64 letters, digits, `_`, `.` and `-`, with a letter or digit first.
-    pub(super) fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, String> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         let first = text
             .bytes()

@@ -38,6 +38,7 @@ use axum::Router;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
+pub use self::extract::TokenName;
 pub use self::openapi::document;
 pub use self::serve::serve;
 

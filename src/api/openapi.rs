@@ -66,7 +66,7 @@ fn skeleton() -> OpenApi {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
-            "A token of `serin token add`. A local server without tokens needs none.",
+            "A token of `serin token create`. A local server without tokens needs none.",
         ))
         .build();
     let components = utoipa::openapi::ComponentsBuilder::new()

@@ -1,5 +1,6 @@
 //! `serin lint`: every problem of every policy file at once.
 
+use super::help::examples;
 use super::policy_files::{self, PolicyText};
 use crate::policy::check::{PolicyFile, check_all};
 use crate::policy::code::Code;
@@ -25,15 +26,16 @@ const EXIT_PROBLEMS: u8 = 1;
 /// Exit code for wrong usage, and for files that cannot be read.
 const EXIT_USAGE: u8 = 2;
 
-/// Check policy files, and show every problem of all of them at once.
+/// Check policy files, and show every problem of all of them at once
+///
+/// Exit codes: 0 no problems, 1 problems, 2 wrong usage or a file that cannot be read.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:
-  serin lint policies/
-  serin lint --deny-warnings --json policies/order-status-answer.yaml
-  cat policy.yaml | serin lint -
-  serin lint --explain SRN012
-
-Exit codes: 0 no problems, 1 problems, 2 wrong usage or a file that cannot be read.")]
+#[command(after_help = examples!(
+    "$ serin lint policies/"
+    "$ serin lint --deny-warnings --json policies/order-status-answer.yaml"
+    "$ cat policy.yaml | serin lint -"
+    "$ serin lint --explain SRN012"
+))]
 pub struct LintArgs {
     /// Policy files, folders with *.yaml and *.yml, or - for standard input
     #[arg(value_name = "FILE", required_unless_present = "explain")]

@@ -182,6 +182,15 @@ pub fn secret_from_environment() -> Option<String> {
     std::env::var(SECRET_VARIABLE).ok()
 }
 
+/// The fixed secret: `environment` is what [`secret_from_environment`] found, and wins over `file`.
+pub fn secret(environment: Option<&str>, file: Option<&Path>) -> Result<Option<Secret>, SettingsError> {
+    match (environment, file) {
+        (Some(text), _) => parse_secret(text, &format!("`{SECRET_VARIABLE}`")).map(Some),
+        (None, Some(file)) => read_secret(file).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
 impl Settings {
     /// The settings that `args` (flags and environment), the settings file and the defaults make.
     ///
@@ -193,11 +202,7 @@ impl Settings {
             None => document::Document::default(),
         };
         let secret_file = args.secret_file.or(document.secret_file);
-        let secret = match (secret, secret_file) {
-            (Some(text), _) => Some(parse_secret(text, &format!("`{SECRET_VARIABLE}`"))?),
-            (None, Some(file)) => Some(read_secret(&file)?),
-            (None, None) => None,
-        };
+        let secret = self::secret(secret, secret_file.as_deref())?;
         let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
         Ok(Self {
             policies: args

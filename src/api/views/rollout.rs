@@ -1,11 +1,13 @@
 //! Rollouts, and what is asked of them.
 
 use super::cause::{PhaseView, StayView};
+use super::evidence::VerdictView;
 use super::moment;
 use crate::api::schema::{ActorText, DnsLabel, Moment, ReasonText, RevisionText, RolloutIdText};
 use crate::controller::RolloutStatus;
 use crate::ids::Exposure;
-use crate::rollout::{Approval, ApprovalPoint, RolloutState};
+use crate::policy::Policy;
+use crate::rollout::{Approval, ApprovalPoint, RolloutState, StayReason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -35,7 +37,11 @@ pub struct RolloutView {
     /// Share of users in treatment; null for a rollout that is neither running nor its policy's last.
     #[schema(minimum = 0, maximum = 1)]
     exposure: Option<f64>,
-    /// Why it does not move; null for a rollout that is neither running nor its policy's last.
+    /// Share of users in treatment at each step of the ladder; null like `exposure`.
+    ladder: Option<Vec<f64>>,
+    /// What the numbers say about the candidate; null like `exposure`, and before the first closed tick.
+    verdict: Option<VerdictView>,
+    /// Why it does not move; null like `exposure`, and after a move until it is looked at again.
     stay: Option<StayView>,
     /// Grows by one with each transition.
     generation: u64,
@@ -81,12 +87,25 @@ impl From<&Approval> for ApprovalView {
     }
 }
 
+/// Share of users in treatment at each step.
+fn ladder(policy: &Policy) -> Vec<f64> {
+    (0..policy.steps.len())
+        .map(|step| policy.exposure_of(step).ratio())
+        .collect()
+}
+
 impl RolloutView {
     /// Shows a rollout as the board has it.
     pub fn on_board(status: &RolloutStatus, now: Timestamp) -> Self {
+        let has_just_moved = status.stay == StayReason::Ended && !status.state.phase.is_over();
         Self {
             exposure: Some(status.exposure.ratio()),
-            stay: Some(StayView::new(&status.stay, now)),
+            ladder: Some(ladder(&status.policy)),
+            verdict: status
+                .assessment
+                .as_deref()
+                .map(|assessment| assessment.verdict.into()),
+            stay: (!has_just_moved).then(|| StayView::new(&status.stay, now)),
             ..Self::stored(&status.state)
         }
     }
@@ -102,6 +121,8 @@ impl RolloutView {
             candidate: state.candidate.get(),
             phase: (&state.phase).into(),
             exposure: over.then(|| Exposure::NOBODY.ratio()),
+            ladder: None,
+            verdict: None,
             stay: None,
             generation: state.generation.get(),
             started_at: moment(state.started_at),

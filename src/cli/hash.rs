@@ -1,0 +1,169 @@
+//! `serin hash`: where users lie on the hash line, without a server.
+
+use super::report::{Hinted, Usage};
+use super::screen::{self, Cell, Flush, Table};
+use super::users::UserArgs;
+use crate::assignment::bucket::{Bucket, Purpose, SplitKey, SplitSalt};
+use crate::config;
+use crate::ids::{Cluster, PolicyName, Salt, UserKey, Version};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Rows of a table that are held before they are printed.
+const ROWS_HELD_MAX: usize = 1_000;
+
+/// Show where users lie on the hash line, without a server
+///
+/// Computes what a server with the same secret computes, so that another implementation can be
+/// checked against it, or a user's fate foretold: a user is in treatment from the exposure on that
+/// is above their share, unless they are in the holdback at the top of the line.
+///
+/// The secret comes from the environment variable SERIN_SECRET or from a file, never from a flag,
+/// because flags show in process lists.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  $ serin hash --secret-file secret.hex --policy order-status-answer --candidate 4 anna bob
+  $ serin hash --secret-file secret.hex --salt order-status --users users.txt --json | head -1
+  {\"user\":\"anna\",\"bucket\":\"9d3a61f0c2b8e754\",\"share\":0.614172,\"cluster\":17}")]
+pub(crate) struct Hash {
+    /// How users are hashed
+    #[arg(long, value_enum, default_value_t = Scheme::Serin)]
+    scheme: Scheme,
+    /// File with the server's secret, as 64 hexadecimal digits
+    #[arg(long, env = "SERIN_SECRET_FILE", value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// The salt that the policy declares (`spec.assignment.salt`)
+    #[arg(
+        long,
+        visible_alias = "policy-salt",
+        value_name = "SALT",
+        required_unless_present = "policy"
+    )]
+    salt: Option<Salt>,
+    /// The policy, where it declares no salt
+    #[arg(long, value_name = "NAME", conflicts_with = "salt", requires = "candidate")]
+    policy: Option<PolicyName>,
+    /// The candidate version, where the policy declares no salt
+    #[arg(long, value_name = "VERSION", requires = "policy", value_parser = super::parse_version)]
+    candidate: Option<Version>,
+    #[command(flatten)]
+    users: UserArgs,
+    /// Print one JSON object a line, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// A way to place users on the hash line.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Scheme {
+    /// Keyed SipHash-2-4, Serin's own
+    Serin,
+}
+
+/// What is shown of one user.
+struct Place {
+    user: String,
+    bucket: Bucket,
+    cluster: Cluster,
+}
+
+/// Runs the verb.
+pub(crate) fn run(args: &Hash) -> anyhow::Result<()> {
+    let places = places(args)?;
+    if args.json {
+        for place in places {
+            let Place {
+                user,
+                bucket,
+                cluster,
+            } = place?;
+            let share = share_billionths(bucket) as f64 / 1e9;
+            let bucket = format!("{:016x}", bucket.get());
+            screen::print_json_line(
+                &json!({"user": user, "bucket": bucket, "share": share, "cluster": cluster.get()}),
+            )?;
+        }
+        return Ok(());
+    }
+    let mut places = places.peekable();
+    while places.peek().is_some() {
+        let mut table = Table::new(&[
+            ("USER", Flush::Left),
+            ("BUCKET", Flush::Left),
+            ("SHARE", Flush::Right),
+            ("CLUSTER", Flush::Right),
+        ]);
+        for place in places.by_ref().take(ROWS_HELD_MAX) {
+            let Place {
+                user,
+                bucket,
+                cluster,
+            } = place?;
+            table.row([
+                Cell::plain(user),
+                Cell::plain(format!("{:016x}", bucket.get())),
+                Cell::plain(shown_share(bucket)),
+                Cell::plain(cluster.get().to_string()),
+            ]);
+        }
+        screen::print(&table.render(""))?;
+    }
+    Ok(())
+}
+
+fn places(args: &Hash) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Place>>> {
+    match args.scheme {
+        Scheme::Serin => {}
+    }
+    let secret = config::secret(
+        config::secret_from_environment().as_deref(),
+        args.secret_file.as_deref(),
+    )?
+    .ok_or_else(|| {
+        let hint = format!(
+            "set {} or name a file with `--secret-file`",
+            config::SECRET_VARIABLE
+        );
+        Hinted::new("the secret that users are hashed with is needed", hint)
+    })?;
+    let salt = match (&args.salt, &args.policy, args.candidate) {
+        (Some(salt), _, _) => SplitSalt::Declared(salt),
+        (None, Some(policy), Some(candidate)) => SplitSalt::Candidate { policy, candidate },
+        (None, _, _) => return Err(Usage("give `--salt`, or `--policy` with `--candidate`".into()).into()),
+    };
+    let split = SplitKey::derive(&secret.0, Purpose::Split, &salt);
+    let cluster = SplitKey::derive(&secret.0, Purpose::Cluster, &salt);
+    Ok(args.users.keys()?.map(move |user| {
+        let user = user?;
+        let key = UserKey::new(&user)?;
+        Ok(Place {
+            bucket: split.bucket(key),
+            cluster: cluster.cluster(key),
+            user,
+        })
+    }))
+}
+
+/// How much of the hash line lies below `bucket`, in parts per billion, rounded down.
+fn share_billionths(bucket: Bucket) -> u64 {
+    // The product is below 10⁹ · 2⁶⁴, and what is left of it below 10⁹.
+    u64::try_from((u128::from(bucket.get()) * 1_000_000_000) >> u64::BITS).unwrap_or(u64::MAX)
+}
+
+/// A percentage with seven decimals: exposures have four, so that rounding never hides an arm.
+fn shown_share(bucket: Bucket) -> String {
+    let billionths = share_billionths(bucket);
+    format!("{}.{:07}%", billionths / 10_000_000, billionths % 10_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_cut_and_never_rounded_up() {
+        let shown = [0, 1 << 63, u64::MAX].map(|hash| shown_share(Bucket::new(hash)));
+        assert_eq!(shown, ["0.0000000%", "50.0000000%", "99.9999999%"]);
+    }
+}

@@ -1,0 +1,232 @@
+//! The server as one value: store, registries, controller and API, put together.
+
+use super::report::Hinted;
+use crate::api::access::{Access, access_mode};
+use crate::api::{self, App};
+use crate::clock::Clock;
+use crate::config::{RegistryKind, Settings};
+use crate::controller::book::PolicyBook;
+use crate::controller::{self, Controller};
+use crate::ids::RegistryName;
+use crate::registry::Registry;
+use crate::registry::embedded::Embedded;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Telemetry;
+use anyhow::Context as _;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// A server that runs in this process, until [`Self::stop`] or until one of its parts fails.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    work: JoinHandle<anyhow::Result<()>>,
+}
+
+/// The parts of a server that run.
+struct Running {
+    store: Arc<SqliteStore>,
+    controller: JoinHandle<Controller>,
+    stop_controller: oneshot::Sender<()>,
+    answers: JoinHandle<std::io::Result<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Opens the store, goes on with its rollouts, and answers requests from here on.
+    ///
+    /// Port 0 takes a free one: see [`Self::address`]. Logs are the caller's to set up.
+    ///
+    /// # Errors
+    ///
+    /// When the data are in use or cannot be read, the policy folder or the address cannot be used, or
+    /// the address can be reached from other machines and there is no token.
+    pub async fn start(settings: &Settings, clock: Clock) -> anyhow::Result<Self> {
+        check_folder(&settings.policies)?;
+        let busy = "stop the other server, or give this one a `--data` folder of its own";
+        let store = Arc::new(open(&settings.data, clock.clone(), busy).await?);
+        let started = Self::with_store(settings, clock, Arc::clone(&store)).await;
+        if started.is_err() {
+            store.close().await;
+        }
+        started
+    }
+
+    async fn with_store(settings: &Settings, clock: Clock, store: Arc<SqliteStore>) -> anyhow::Result<Self> {
+        let tokens = store.tokens().await.context("cannot read the tokens")?.len();
+        let mode = access_mode(settings.listen, tokens, settings.insecure)?;
+        let access = Access::load(mode, store.as_ref())
+            .await
+            .context("cannot read the tokens")?;
+        let listener = listen(settings.listen).await?;
+        let address = listener
+            .local_addr()
+            .context("cannot tell the address that is listened on")?;
+        let secret = match &settings.secret {
+            Some(secret) => secret.clone(),
+            None => store.secret().await.context("cannot read the secret")?,
+        };
+        let telemetry = Arc::new(Telemetry::new().context("cannot set up telemetry")?);
+        let (handle, side) = controller::channel();
+        let controller = Controller::resume(controller::Parts {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            registries: registries(settings, &store),
+            book: PolicyBook::of_folder(settings.policies.clone()),
+            clock: clock.clone(),
+            secret: secret.clone(),
+            telemetry: Arc::clone(&telemetry),
+            side,
+        })
+        .await
+        .context("cannot go on with the rollouts in the store")?;
+        let app = Arc::new(App::new(api::Parts {
+            controller: handle,
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            clock,
+            secret,
+            access,
+            telemetry,
+            limits: settings.limits,
+        }));
+        let (stop, stopped) = watch::channel(false);
+        let (stop_controller, controller_stopped) = oneshot::channel();
+        let running = Running {
+            store,
+            controller: tokio::spawn(controller.run(controller_stopped)),
+            stop_controller,
+            answers: tokio::spawn(answer(listener, app, stopped, settings.shutdown_grace)),
+            stop: stop.clone(),
+        };
+        Ok(Self {
+            address,
+            stop,
+            work: tokio::spawn(running.finish()),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until it ends by itself, which it does only when a part of it failed.
+    ///
+    /// # Errors
+    ///
+    /// What failed.
+    pub async fn ended(&mut self) -> anyhow::Result<()> {
+        (&mut self.work).await.context("the server broke off")?
+    }
+
+    /// Takes no more requests, lets those that are worked on finish within the grace, and closes the store.
+    ///
+    /// # Errors
+    ///
+    /// When a part of it failed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        self.work.await.context("the server broke off")?
+    }
+}
+
+impl Running {
+    /// Waits for the signal to stop, or for a part that ends before it; then ends the others in order.
+    async fn finish(mut self) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        let mut controller = None;
+        let answers = tokio::select! {
+            answers = &mut self.answers => answers,
+            // Without its controller a server would keep up appearances while nothing is watched.
+            ended = &mut self.controller => {
+                outcome = Err(anyhow::anyhow!("the controller ended"));
+                controller = Some(ended);
+                self.stop.send_replace(true);
+                (&mut self.answers).await
+            }
+        };
+        match answers.context("the API broke off")? {
+            Ok(()) => {}
+            Err(error) => tracing::warn!(%error, "not every request could be answered"),
+        }
+        // It may have ended by itself; then nobody listens.
+        self.stop_controller.send(()).ok();
+        let ended = match controller {
+            Some(ended) => ended,
+            None => self.controller.await,
+        };
+        let ended = ended.context("the controller broke off");
+        self.store.close().await;
+        ended.map(drop)?;
+        outcome
+    }
+}
+
+/// Answers requests until the signal to stop.
+async fn answer(
+    listener: TcpListener,
+    app: Arc<App>,
+    mut stopped: watch::Receiver<bool>,
+    grace: Duration,
+) -> std::io::Result<()> {
+    let router = api::router(Arc::clone(&app));
+    let shutdown = async move {
+        // A sender that is gone cannot ask any more, which is as good as asking.
+        stopped.wait_for(|stop| *stop).await.ok();
+    };
+    api::serve(listener, app, router, shutdown, grace).await
+}
+
+/// Opens the store in `directory`, away from the threads that answer; a store that somebody else has
+/// open is refused with `hint`.
+pub(super) async fn open(directory: &Path, clock: Clock, hint: &'static str) -> anyhow::Result<SqliteStore> {
+    let path = directory.to_owned();
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, clock)).await;
+    opened.context("opening the store broke off")?.map_err(|error| {
+        if matches!(error, StoreError::Busy { .. }) {
+            return Hinted::new(error.to_string(), hint).into();
+        }
+        anyhow::Error::new(error).context(format!("cannot open the store in `{}`", directory.display()))
+    })
+}
+
+fn check_folder(policies: &Path) -> anyhow::Result<()> {
+    std::fs::read_dir(policies).map(drop).map_err(|error| {
+        let message = format!("cannot read the policy folder `{}`", policies.display());
+        Hinted::new(message, "make it, or name another with `--policies`")
+            .because(error)
+            .into()
+    })
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let message = format!("cannot listen on {address}");
+        Hinted::new(
+            message,
+            "choose another address or port with `--listen`; port 0 takes a free one",
+        )
+        .because(error)
+        .into()
+    })
+}
+
+fn registries(settings: &Settings, store: &Arc<SqliteStore>) -> BTreeMap<RegistryName, Arc<dyn Registry>> {
+    let registry = |kind: &RegistryKind| -> Arc<dyn Registry> {
+        match kind {
+            RegistryKind::Embedded => Arc::new(Embedded::new(Arc::clone(store) as _)),
+        }
+    };
+    settings
+        .registries
+        .iter()
+        .map(|(name, kind)| (name.clone(), registry(kind)))
+        .collect()
+}

@@ -5,16 +5,17 @@ import scene
 
 def contradiction(client, name):
     """The first thing that does not agree, of the policy and the prompt of this name."""
-    prompt = client.get(f"/v1/prompts/{scene.segment(name)}")
+    prompts = scene.pages(client, "/v1/prompts", "prompts", "after")
+    labels = next(prompt["labels"] for prompt in prompts if prompt["name"] == name)
     changes = scene.pages(client, f"/v1/prompts/{scene.segment(name)}/history", "changes", "before")
     changes.sort(key=lambda change: change["sequence"])
     rollouts = scene.pages(client, "/v1/rollouts", "rollouts", "before")
     rollouts = [rollout for rollout in rollouts if rollout["policy"] == name]
     return (
-        of_labels(prompt["labels"], changes)
+        of_labels(labels, changes)
         or of_moves(client, changes, rollouts)
         or next(filter(None, (of_history(client, rollout) for rollout in rollouts)), None)
-        or of_phase(prompt["labels"], rollouts[0] if rollouts else None)
+        or of_phase(labels, rollouts[0] if rollouts else None)
     )
 
 

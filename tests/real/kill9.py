@@ -95,7 +95,7 @@ def play(running, options, rng, checks):
         lasts = rng.uniform(*LOAD_SECONDS)
         time.sleep(lasts)
         running.kill()
-        before = ledger.requests
+        before = ledger.repeats
         began = time.monotonic()
         running.start()
         ready = time.monotonic() - began
@@ -107,8 +107,8 @@ def play(running, options, rng, checks):
         total = sum(arm.count for arm in ledger.receipted.values()) + ledger.hashed.count
         print(
             f"{when}: killed after {lasts:.2f} s, ready in {ready * 1000:.0f} ms; {ledger.requests} requests"
-            f" ({ledger.requests - before} of them had to be sent again), {total} observations counted once,"
-            f" {ledger.repeats} repeats, {operators[1].rollouts} rollouts moved",
+            f" acknowledged, {ledger.repeats - before} sent again after the kill, {ledger.repeats} in all;"
+            f" {total} observations counted once; {operators[1].rollouts} rollouts ended by command",
             flush=True,
         )
         if broken := [thread for thread in senders + operators if thread.error]:

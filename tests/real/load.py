@@ -11,6 +11,8 @@ OBSERVATIONS_MAX = 20
 USERS = 20_000
 # Of acknowledged requests, how many are sent again.
 REPEATED = 0.1
+# Of receipts, how many were issued for an earlier request.
+OLD_RECEIPTS = 0.9
 RETRY_SECONDS = 0.05
 
 
@@ -116,6 +118,7 @@ class Sender(Worker):
         self.policy = policy
         self.number = number
         self.serial = 0
+        self.receipts = []
 
     def work(self):
         self.serial += 1
@@ -164,10 +167,14 @@ class Sender(Worker):
         return lines, counts
 
     def receipt(self, user):
+        """A new receipt, or one from before, which counts as long as its rollout runs."""
+        if self.receipts and self.rng.random() < OLD_RECEIPTS:
+            return self.rng.choice(self.receipts)
         path = f"/v1/assignments/{self.policy}?user={user}"
         status, answer, _ = self.until_answered("GET", path)
         self.expect(status == 200 and answer["receipt"], f"{status} {answer} for an assignment")
-        return answer["arm"], answer["receipt"]
+        self.receipts.append((answer["arm"], answer["receipt"]))
+        return self.receipts[-1]
 
     def expect(self, holds, what):
         if not holds:
@@ -226,13 +233,16 @@ class Publisher(Operator):
     def __init__(self, running, gate, policy, rng):
         super().__init__(running, gate, rng, "publisher")
         self.policy = policy
+        self.published = 0
         self.rollouts = 0
 
     def work(self):
         last = self.get(f"/v1/rollouts?policy={self.policy}&limit=1")["rollouts"]
         code = last[0]["phase"]["code"] if last else "none"
         if code in ("none", "promoted", "rolled_back", "superseded"):
-            self.publish()
+            # The controller finds the label of the last one at its next look.
+            if not last or last[0]["candidate"] >= self.published or self.rng.random() < 0.05:
+                self.publish()
         elif code == "paused":
             self.command(last[0]["id"], "rollback")
         elif code == "watching":
@@ -246,8 +256,7 @@ class Publisher(Operator):
     def publish(self):
         text = f"Answer {{{{question}}}}. {self.rng.random()}"
         try:
-            scene.publish(self.client, self.policy, text, ["canary"])
+            self.published = scene.publish(self.client, self.policy, text, ["canary"])
         except server.Lost:
-            return
-        # The controller finds the label at its next look.
-        time.sleep(self.rng.uniform(0, 0.3))
+            # It may have been published or not; another one comes when there is no rollout of it.
+            self.published = 0

@@ -6,6 +6,7 @@ headers and schema that are described, refusals where the request is wrong. Once
 server, once with a token. It must find nothing.
 """
 
+import pathlib
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ STREAMS = ["/v1/events"]
 # On an open server the first token shuts everybody else out.
 CLOSES_THE_SERVER = ["/v1/tokens"]
 RUN_SECONDS_MAX = 600
+CONFIGURATION = pathlib.Path(__file__).with_name("schemathesis.toml")
 
 
 def furnish(running):
@@ -36,9 +38,12 @@ def furnish(running):
 def check(running, kind, seed, token=None):
     """Runs schemathesis; gives how many operations it tested and how many failures it found."""
     command = [
-        sys.executable, "-m", "schemathesis.cli", "run", f"{running.url}/openapi.json",
+        sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run",
+        f"{running.url}/openapi.json",
         "--checks", "all", "--max-examples", str(EXAMPLES[kind]), "--workers", "2", "--seed", str(seed),
-        "--phases", "examples,coverage,fuzzing", "--request-timeout", "20", "--continue-on-failure", "--no-color",
+        "--phases", "examples,coverage,fuzzing", "--generation-database", "none",
+        "--request-timeout", "20",
+        "--continue-on-failure", "--no-color",
     ]
     for path in STREAMS + (CLOSES_THE_SERVER if token is None else []):
         command += ["--exclude-path", path]

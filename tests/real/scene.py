@@ -36,18 +36,16 @@ def publish(client, prompt, text, labels=()):
     return client.post("/v1/prompts", draft)["version"]
 
 
-def begin(client, name, candidate=None):
-    """Starts the policy's rollout; gives its id once users are in treatment."""
-    body = {"policy": name, "reason": "a real run"}
-    if candidate is not None:
-        body["candidate"] = candidate
-    rollout = client.post("/v1/rollouts", body)["id"]
+def begin(client, name, candidate):
+    """The rollout that begins by itself once the treatment label points at `candidate`."""
 
     def ramping():
-        return client.get(f"/v1/rollouts/{rollout}")["phase"]["code"] == "ramping"
+        rollouts = client.get("/v1/rollouts", policy=name, limit=1)["rollouts"]
+        last = rollouts[0] if rollouts else None
+        is_this = last is not None and last["candidate"] == candidate and last["phase"]["code"] == "ramping"
+        return last["id"] if is_this else None
 
-    server.wait_until("the first step", 20, ramping)
-    return rollout
+    return server.wait_until(f"the rollout of {name} {candidate}", 20, ramping)
 
 
 def command(client, rollout, verb):

@@ -210,20 +210,23 @@ impl Controller {
     }
 
     /// Ticks at the end of every second and answers requests in between, until `stop` resolves.
+    ///
+    /// A tick that is due goes first: however much is asked, a candidate that is worse is taken back.
     pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Self {
+        let mut end_of_tick = std::pin::pin!(tokio::time::sleep(until_tick(self.clock.now())));
         loop {
-            let wait = until_tick(self.clock.now());
             tokio::select! {
                 biased;
                 _ = &mut stop => return self,
+                () = &mut end_of_tick => {
+                    self.read_folder().await;
+                    self.tick().await;
+                    end_of_tick.set(tokio::time::sleep(until_tick(self.clock.now())));
+                }
                 request = self.side.requests.recv() => match request {
                     Some(request) => self.answer(request).await,
                     None => return self,
                 },
-                () = tokio::time::sleep(wait) => {
-                    self.read_folder().await;
-                    self.tick().await;
-                }
             }
         }
     }

@@ -1,9 +1,5 @@
 //! The real binary, as people and scripts meet it.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
 
 mod cli {
     mod live;

@@ -321,11 +321,10 @@ impl Tick<'_> {
             .assessment
             .treated
             .saturating_sub(self.state.treated_at_entry);
-        if have < step.samples {
-            return stay(StayReason::Samples {
-                have,
-                need: step.samples,
-            });
+        // Without a single observation in the step, the evidence is about another one.
+        let need = step.samples.max(1);
+        if have < need {
+            return stay(StayReason::Samples { have, need });
         }
         ControlFlow::Continue(())
     }

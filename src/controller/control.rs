@@ -242,13 +242,10 @@ impl Controller {
                 reply,
             } => (self.command(rollout, command, now).await, reply),
         };
-        if let Ok(state) = &answer
-            && let Err(error) = self.settle(&state.policy, now).await
-        {
-            tracing::error!(
-                error = chain(&error),
-                "what follows from a request waits for the next tick"
-            );
+        if let Ok(state) = &answer {
+            // What follows from it is decided with the next tick, by labels that are read then: those
+            // of the last look may be the very reason for the request.
+            self.looked_at.remove(&state.policy);
         }
         self.publish();
         let granted = answer.is_ok();

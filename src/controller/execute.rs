@@ -1,6 +1,7 @@
 //! The one place where a label moves: intent is committed → move → read back → recorded.
 
 use super::Controller;
+use super::running::Running;
 use crate::clock::Stopwatch;
 use crate::ids::{Actor, Justification, PolicyName, RegistryName, RolloutId};
 use crate::registry::{MoveOutcome, MoveReason, Registry, RegistryError};
@@ -65,6 +66,10 @@ impl Controller {
                     self.unfinished.push_back(unfinished);
                     continue;
                 }
+                // A crash, or a lost answer, may have hidden that it was done.
+                Errand::Drop if self.is_in_place(&unfinished.effect.label_move) => {
+                    LabelMoveOutcome::Confirmed
+                }
                 Errand::Drop => LabelMoveOutcome::Superseded,
                 Errand::Run { name, registry, why } => {
                     let stopwatch = Stopwatch::start();
@@ -103,6 +108,38 @@ impl Controller {
             .values()
             .find(|running| running.state.id == rollout)
             .map(|running| running.state.policy.clone())
+    }
+
+    /// Whether the label was seen where the move was to bring it.
+    fn is_in_place(&self, label_move: &LabelMove) -> bool {
+        let of_rollout = |running: &&Running| running.state.id == label_move.rollout;
+        let Some(running) = self.rollouts.values().find(of_rollout) else {
+            return false;
+        };
+        let names = &running.policy.labels;
+        self.fresh_labels(&running.state.policy).is_some_and(|labels| {
+            let seen = [
+                (&names.control, labels.control),
+                (&names.treatment, labels.treatment),
+            ];
+            seen.into_iter()
+                .any(|(name, seen)| *name == label_move.label && seen.version == Some(label_move.to))
+        })
+    }
+
+    /// Has the effects of registries that answer again be tried now, not after their waits.
+    pub(super) fn retry_at_once(&mut self, registries: &BTreeSet<RegistryName>) {
+        let rollouts: BTreeSet<RolloutId> = self
+            .rollouts
+            .values()
+            .filter(|running| registries.contains(&running.policy.registry))
+            .map(|running| running.state.id)
+            .collect();
+        for unfinished in &mut self.unfinished {
+            if rollouts.contains(&unfinished.effect.label_move.rollout) {
+                unfinished.retry_at = None;
+            }
+        }
     }
 
     fn errand(&self, unfinished: &Unfinished, failing: &BTreeSet<RegistryName>, now: Timestamp) -> Errand {

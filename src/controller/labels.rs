@@ -7,7 +7,7 @@ use crate::ids::{Label, PolicyName, RegistryName, Version};
 use crate::policy::{EvaluationGate, Policy};
 use crate::registry::{LabelState, Registry, RegistryError};
 use crate::rollout::{EvaluationState, ObservedLabel, ObservedLabels};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ impl Controller {
     /// Reads where the labels of policies point; a registry that fails once is asked no more.
     pub(super) async fn read_labels(&mut self, names: &[PolicyName]) {
         let mut failing: BTreeMap<RegistryName, String> = BTreeMap::new();
+        let mut back = BTreeSet::new();
         for name in names {
             let Some(policy) = self.policy_of(name) else {
                 continue;
@@ -44,6 +45,9 @@ impl Controller {
                     if seen.last != read.last || seen.error.is_some() {
                         self.touched.insert(name.clone());
                     }
+                    if seen.error.is_some() {
+                        back.insert(policy.registry.clone());
+                    }
                     *seen = read;
                 }
                 Err(error) => {
@@ -54,6 +58,9 @@ impl Controller {
                     failing.insert(policy.registry.clone(), error);
                 }
             }
+        }
+        if !back.is_empty() {
+            self.retry_at_once(&back);
         }
     }
 

@@ -52,8 +52,8 @@ impl Running {
     pub(super) fn fresh(policy: Arc<Policy>, state: RolloutState) -> Self {
         let engine = Engine::new(&policy);
         Self {
+            stay: state.first_wait(&policy),
             policy,
-            stay: StayReason::Ended,
             assessment: None,
             engine,
             through: None,
@@ -114,8 +114,8 @@ impl Running {
     /// Takes over a state that was committed together with [`Self::checkpoint`].
     pub(super) fn enter(&mut self, state: RolloutState) {
         self.saved = self.through;
+        self.stay = state.first_wait(&self.policy);
         self.state = state;
-        self.stay = StayReason::Ended;
     }
 
     /// What everybody may see of it.

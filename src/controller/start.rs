@@ -16,29 +16,33 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Controller {
-    /// Starts a rollout when the treatment label points at a version other than the stable one.
-    pub(super) async fn start_found(&mut self, name: &PolicyName, now: Timestamp) -> Result<(), StoreError> {
+    /// Starts a rollout when the treatment label points at a version other than the stable one; true when it did.
+    pub(super) async fn start_found(
+        &mut self,
+        name: &PolicyName,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         if self.is_running(name) {
-            return Ok(());
+            return Ok(false);
         }
         let Some(policy) = self.policies.get(name).cloned() else {
-            return Ok(());
+            return Ok(false);
         };
         let Some(labels) = self.fresh_labels(name) else {
-            return Ok(());
+            return Ok(false);
         };
         let (Some(stable), Some(candidate)) = (labels.control.version, labels.treatment.version) else {
-            return Ok(());
+            return Ok(false);
         };
         if stable == candidate {
-            return Ok(());
+            return Ok(false);
         }
         let cause = Cause::Registry(RegistryCause::CandidateAppeared {
             by: labels.treatment.by,
         });
         self.begin(&policy, stable, candidate, cause, Vec::new(), now)
             .await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Starts a rollout because a person asks.

@@ -42,7 +42,10 @@ impl Controller {
     }
 
     async fn advance(&mut self, name: &PolicyName, now: Timestamp) -> Result<(), StoreError> {
-        self.start_found(name, now).await?;
+        if self.start_found(name, now).await? {
+            // Only now is it known which evaluations are asked for.
+            self.read_labels(std::slice::from_ref(name)).await;
+        }
         self.judge(name, now).await?;
         self.settle(name, now).await
     }
@@ -175,6 +178,8 @@ impl Controller {
     async fn note_store_trouble(&mut self, error: &StoreError) {
         tracing::error!(error = chain(error), "the store failed; nothing advances");
         self.store_error = Some(chain(error));
+        // Whatever was not done is due at once.
+        self.looked_at.clear();
         if let Err(error) = self.restore().await {
             tracing::error!(error = chain(&error), "rollouts could not be read again");
         }

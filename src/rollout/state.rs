@@ -1,6 +1,9 @@
 //! What follows from a state alone.
 
-use super::{ApprovalPoint, Cause, Phase, Resumable, RolloutState, VerdictCause};
+use super::decide::after;
+use super::{
+    ApprovalPoint, Cause, EvaluationState, Phase, Resumable, RolloutState, StayReason, VerdictCause,
+};
 use crate::analysis::Comparison;
 use crate::ids::{Exposure, Label, MetricName, Version};
 use crate::policy::Policy;
@@ -133,6 +136,48 @@ impl RolloutState {
             | Phase::Promoted
             | Phase::RolledBack { .. }
             | Phase::Superseded { .. } => None,
+        }
+    }
+
+    /// What it waits for first in its phase, as far as the state alone tells: until the next tick has
+    /// looked at everything, this is what people are shown.
+    pub fn first_wait(&self, policy: &Policy) -> StayReason {
+        let label = |label: &Label, to, found| StayReason::AwaitingLabel {
+            label: label.clone(),
+            to,
+            found,
+        };
+        let (stable, candidate) = (self.stable, self.candidate);
+        let approval = |point| StayReason::Approval {
+            point,
+            given: self.approvals_of(point),
+            needed: policy.gates.approval.from,
+        };
+        match &self.phase {
+            Phase::Pending if policy.gates.approval.before_start => approval(ApprovalPoint::Start),
+            Phase::Pending if policy.gates.evaluation.is_some() => {
+                StayReason::Evaluation(EvaluationState::Missing { version: candidate })
+            }
+            Phase::Pending => label(&policy.labels.treatment, candidate, None),
+            Phase::Ramping { step } if self.approvals_of(ApprovalPoint::Step(*step)) > 0 => {
+                approval(ApprovalPoint::Step(*step))
+            }
+            Phase::Ramping { step } => StayReason::Baking {
+                until: policy
+                    .steps
+                    .get(*step)
+                    .map_or(self.entered_at, |step| after(self.entered_at, step.bake)),
+            },
+            Phase::Paused { cause, .. } => StayReason::Paused { cause: cause.clone() },
+            Phase::Promoting => label(&policy.labels.control, candidate, Some(stable)),
+            Phase::Watching => StayReason::Watching {
+                until: after(self.entered_at, policy.watch),
+            },
+            Phase::RollingBack { .. } if self.promoted => {
+                label(&policy.labels.control, stable, Some(candidate))
+            }
+            Phase::RollingBack { .. } => label(&policy.labels.treatment, stable, Some(candidate)),
+            Phase::Promoted | Phase::RolledBack { .. } | Phase::Superseded { .. } => StayReason::Ended,
         }
     }
 

@@ -117,6 +117,8 @@ codes! {
     InvalidPrompt UNPROCESSABLE_ENTITY "invalid_prompt" "The prompt breaks a rule"
     /// The label is computed.
     LabelReserved UNPROCESSABLE_ENTITY "label_reserved" "The label is computed"
+    /// More than one version is asked for.
+    UnclearVersion UNPROCESSABLE_ENTITY "unclear_version" "It is not clear which version is meant"
     /// The variables are not those of the prompt.
     VariablesMismatch UNPROCESSABLE_ENTITY "variables_mismatch" "The variables are not those of the prompt"
     /// Serin failed.

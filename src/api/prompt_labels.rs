@@ -76,8 +76,8 @@ async fn point(
     let request = LabelRequest {
         prompt,
         label,
-        expect: body.expect.map(|number| Version::new(number).ok()),
-        to: Some(field("version", Version::new(body.version))?),
+        expect: body.expect.map(|number| Version::new(number.0).ok()),
+        to: Some(field("version", Version::new(body.version.0))?),
         actor: caller.actor,
         reason: field("reason", Justification::new(&body.reason))?,
         rollout: None,

@@ -7,7 +7,7 @@ use super::page::Page;
 use super::problem::{Code, Problem};
 use super::query::{Query, required};
 use super::rollouts::field;
-use super::schema::PromptNameText;
+use super::schema::{PromptNameText, VersionNumber};
 use super::views::prompt::{DiffView, EvaluationView, VersionView, VersionsView};
 use super::views::prompt_body::EvaluationBody;
 use crate::ids::{MetricName, PromptName, Version};
@@ -44,7 +44,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     tag = "prompts",
     params(
         ("prompt" = inline(PromptNameText), Path),
-        ("before" = Option<u32>, Query, minimum = 1),
+        ("before" = inline(Option<VersionNumber>), Query),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 100),
     ),
     responses(
@@ -83,7 +83,7 @@ fn number(name: &str, text: &str) -> Result<Version, Problem> {
     get,
     path = "/v1/prompts/{prompt}/versions/{version}",
     tag = "prompts",
-    params(("prompt" = inline(PromptNameText), Path), ("version" = u32, Path, minimum = 1)),
+    params(("prompt" = inline(PromptNameText), Path), ("version" = inline(VersionNumber), Path)),
     responses(
         (status = 200, description = "the version", body = VersionView),
         (status = 404, description = "no such prompt or version"),
@@ -114,8 +114,8 @@ async fn show(
     tag = "prompts",
     params(
         ("prompt" = inline(PromptNameText), Path),
-        ("from" = u32, Query, minimum = 1),
-        ("to" = u32, Query, minimum = 1),
+        ("from" = inline(VersionNumber), Query),
+        ("to" = inline(VersionNumber), Query),
     ),
     responses(
         (status = 200, description = "the changes", body = DiffView),
@@ -145,7 +145,7 @@ async fn changes(
     post,
     path = "/v1/prompts/{prompt}/versions/{version}/evaluations",
     tag = "prompts",
-    params(("prompt" = inline(PromptNameText), Path), ("version" = u32, Path, minimum = 1)),
+    params(("prompt" = inline(PromptNameText), Path), ("version" = inline(VersionNumber), Path)),
     request_body = EvaluationBody,
     responses(
         (status = 201, description = "the evaluation", body = EvaluationView),

@@ -8,7 +8,7 @@ use super::problem::{Code, LineError, Problem};
 use super::prompt_labels::refuse_guarded;
 use super::query::{Query, parsed};
 use super::rollouts::field;
-use super::schema::{DnsLabel, LabelText, PromptNameText, UserKeyText};
+use super::schema::{DnsLabel, LabelText, PromptNameText, UserKeyText, VersionNumber};
 use super::views::assignment::AssignmentView;
 use super::views::prompt::{CompiledView, KindView, ResolvedView, SummariesView, SummaryView, VersionView};
 use super::views::prompt_body::{CompileBody, NewVersionBody};
@@ -179,7 +179,7 @@ fn draft(body: NewVersionBody) -> Result<Draft, Problem> {
     params(
         ("prompt" = inline(PromptNameText), Path),
         ("label" = inline(Option<LabelText>), Query),
-        ("version" = Option<u32>, Query, minimum = 1),
+        ("version" = inline(Option<VersionNumber>), Query),
         ("user" = inline(Option<UserKeyText>), Query),
         ("policy" = inline(Option<DnsLabel>), Query),
     ),
@@ -187,6 +187,7 @@ fn draft(body: NewVersionBody) -> Result<Draft, Problem> {
         (status = 200, description = "the version", body = ResolvedView),
         (status = 404, description = "no such prompt, version or label, or no policy steers it"),
         (status = 409, description = "several policies steer the prompt: name one"),
+        (status = 422, description = "more than one of label, version and user is given"),
     )
 )]
 async fn fetch(
@@ -227,7 +228,7 @@ async fn fetch(
         (status = 200, description = "the compiled prompt", body = CompiledView),
         (status = 404, description = "no such prompt, version or label, or no policy steers it"),
         (status = 409, description = "several policies steer the prompt: name one"),
-        (status = 422, description = "the variables are not those of the prompt"),
+        (status = 422, description = "the variables are not those of the prompt, or it is not clear which version is meant"),
     )
 )]
 async fn compiled(
@@ -244,7 +245,7 @@ async fn compiled(
             .transpose()?,
         version: body
             .version
-            .map(|number| field("version", Version::new(number)))
+            .map(|number| field("version", Version::new(number.0)))
             .transpose()?,
         user: body.user.as_deref(),
         policy: body
@@ -303,13 +304,11 @@ async fn resolve(app: &App, prompt: &PromptName, which: Which<'_>) -> Result<Res
         which.user.is_some(),
     ];
     if said.into_iter().filter(|said| *said).count() > 1 {
-        return Err(Problem::new(
-            which.refusal,
-            "give one of `label`, `version` and `user`",
-        ));
+        let detail = "give one of `label`, `version` and `user`";
+        return Err(Problem::new(Code::UnclearVersion, detail));
     }
     if which.policy.is_some() && which.user.is_none() {
-        return Err(Problem::new(which.refusal, "`policy` goes with `user`"));
+        return Err(Problem::new(Code::UnclearVersion, "`policy` goes with `user`"));
     }
     let summary = app.store.prompt(prompt).await?;
     let mut assignment = None;

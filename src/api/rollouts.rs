@@ -7,6 +7,7 @@ use super::page::Page;
 use super::problem::{Code, Problem};
 use super::query::{Query, parsed, whole};
 use super::schema::{DnsLabel, RolloutIdText};
+use super::views::Whole;
 use super::views::audit::AuditView;
 use super::views::evidence::{AssessmentView, EvidenceView};
 use super::views::rollout::{CommandBody, RolloutView, RolloutsView, StartBody};
@@ -228,7 +229,7 @@ async fn start(
         policy: field("policy", PolicyName::new(&body.policy))?,
         candidate: body
             .candidate
-            .map(|number| field("candidate", Version::new(number)))
+            .map(|Whole(number)| field("candidate", Version::new(number)))
             .transpose()?,
         actor: caller.actor,
         reason: field("reason", Justification::new(&body.reason))?,

@@ -3,8 +3,8 @@
 use super::problem::Code;
 use crate::ids::UserKey;
 use crate::source::refusal::Ignored;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::openapi::{RefOr, SchemaFormat};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 /// Declares the schema of a string: name, what it is, builder.
@@ -23,6 +23,70 @@ macro_rules! text {
 
         impl ToSchema for $name {}
     };
+}
+
+/// Declares a schema that is no string: name, what it is, schema.
+macro_rules! schema {
+    ($(#[$doc:meta])* $name:ident, $build:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let build: fn(ObjectBuilder) -> ObjectBuilder = $build;
+                RefOr::T(Schema::Object(build(ObjectBuilder::new()).build()))
+            }
+        }
+
+        impl ToSchema for $name {}
+    };
+}
+
+schema!(
+    /// A version of a prompt.
+    VersionNumber,
+    |it| it
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(1))
+        .maximum(Some(u32::MAX))
+);
+schema!(
+    /// A version of a prompt, or 0 for none.
+    VersionOrNone,
+    |it| it
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(0))
+        .maximum(Some(u32::MAX))
+);
+schema!(
+    /// Scores by metric, 1 to 64 of them.
+    Scores,
+    |it| it
+        .property_names(Some(plain(MetricNameText::schema())))
+        .additional_properties(Some(ObjectBuilder::new().schema_type(Type::Number)))
+        .min_properties(Some(1))
+        .max_properties(Some(64))
+);
+schema!(
+    /// Values by metric, 1 to 64 of them; for a rate 0, 1, true or false.
+    MetricValues,
+    |it| it
+        .additional_properties(Some(
+            ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Number, Type::Boolean]))
+        ))
+        .min_properties(Some(1))
+        .max_properties(Some(64))
+);
+
+/// The schema itself, where it is no reference.
+fn plain(schema: RefOr<Schema>) -> Schema {
+    match schema {
+        RefOr::T(schema) => schema,
+        RefOr::Ref(_) => Schema::default(),
+    }
 }
 
 /// Everything but control characters (Unicode category Cc).
@@ -89,7 +153,7 @@ text!(
 text!(
     /// A moment (RFC 3339, UTC).
     Moment,
-    |it| it.format(Some(SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::DateTime)))
+    |it| it.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 );
 text!(
     /// The group of a user.
@@ -120,6 +184,14 @@ text!(
     /// What a token may do.
     ScopeText,
     |it| it.enum_values(Some(crate::store::Scope::ALL.map(crate::store::Scope::as_str)))
+);
+text!(
+    /// Name of a dataset.
+    DatasetText,
+    |it| it
+        .max_length(Some(256))
+        .min_length(Some(1))
+        .pattern(Some(format!("^{PRINTABLE}+$")))
 );
 text!(
     /// Name of a token.

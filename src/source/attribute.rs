@@ -242,6 +242,16 @@ fn version(value: Option<&Value<'_>>) -> Result<Option<Version>, Refusal> {
                 .and_then(|number| Version::new(number).ok());
             version.map(Some).ok_or_else(refused)
         }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is whole and in range"
+        )]
+        Some(Value::Number(number))
+            if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(number) =>
+        {
+            version(Some(&Value::Whole(*number as u64)))
+        }
         Some(Value::Text(_) | Value::Number(_) | Value::Truth(_) | Value::List | Value::Object) => {
             Err(refused())
         }

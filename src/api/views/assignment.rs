@@ -1,7 +1,7 @@
 //! What a user gets.
 
 use crate::api::schema::{
-    ArmText, AssignmentReasonText, DnsLabel, LabelText, PromptNameText, RolloutIdText, UserKeyText,
+    ArmText, AssignmentReasonText, DnsLabel, LabelText, PromptNameText, RolloutIdText, VersionNumber,
 };
 use crate::assignment::receipt::ReceiptText;
 use crate::assignment::{Assignment, Idle, Reason, Route, Served, Treatment};
@@ -48,7 +48,7 @@ pub struct AssignmentView<'a> {
     #[schema(value_type = LabelText)]
     pub label: Cow<'a, str>,
     /// The version behind the label; null while the registry has not told.
-    #[schema(minimum = 1)]
+    #[schema(value_type = Option<VersionNumber>)]
     pub version: Option<u32>,
     /// Share of users in treatment at this moment.
     #[schema(minimum = 0, maximum = 1)]
@@ -103,10 +103,8 @@ pub struct AssignmentsRequest {
 #[serde(deny_unknown_fields)]
 pub struct AssignmentRequest {
     /// The policy.
-    #[schema(max_length = 63)]
     pub policy: String,
-    /// The user.
-    #[schema(value_type = UserKeyText)]
+    /// The user: 1 to 256 bytes of UTF-8.
     pub user: String,
 }
 
@@ -176,7 +174,7 @@ pub struct ServedView {
     #[schema(value_type = LabelText)]
     pub label: String,
     /// The version; null while the registry has not told.
-    #[schema(minimum = 1)]
+    #[schema(value_type = Option<VersionNumber>)]
     pub version: Option<u32>,
 }
 

@@ -3,7 +3,7 @@
 use super::cause::{CauseView, PhaseView};
 use super::evidence::AssessmentView;
 use super::{moment, number};
-use crate::api::schema::{ActorText, DnsLabel, LabelText, Moment, RolloutIdText};
+use crate::api::schema::{ActorText, DnsLabel, LabelText, Moment, RolloutIdText, VersionNumber};
 use crate::rollout::{AuditEvent, AuditRecord, LabelMoveOutcome, explain};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -63,10 +63,10 @@ enum EventView {
         #[schema(value_type = LabelText)]
         label: String,
         /// Where it was expected to point.
-        #[schema(minimum = 1)]
+        #[schema(value_type = Option<VersionNumber>)]
         from: Option<u32>,
         /// Where it was to point.
-        #[schema(minimum = 1)]
+        #[schema(value_type = VersionNumber)]
         to: u32,
         /// The generation on whose behalf.
         generation: u64,
@@ -97,7 +97,7 @@ enum OutcomeView {
     /// The label was elsewhere, and was left there.
     Foreign {
         /// Where it is.
-        #[schema(minimum = 1)]
+        #[schema(value_type = Option<VersionNumber>)]
         found: Option<u32>,
     },
     /// A later transition made it void.

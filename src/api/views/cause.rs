@@ -1,7 +1,7 @@
 //! Phases, causes and reasons to stay, each with its code, its fields and its sentence.
 
 use super::{moment, number};
-use crate::api::schema::{ActorText, LabelText, MetricNameText, Moment};
+use crate::api::schema::{ActorText, LabelText, MetricNameText, Moment, VersionNumber};
 use crate::rollout::{
     ApprovalPoint, Cause, EvaluationState, ForeignMove, Phase, PolicyCause, RegistryCause, Resumable,
     StayReason, VerdictCause, explain,
@@ -57,7 +57,7 @@ enum PhaseCode {
     /// A newer candidate took its place.
     Superseded {
         /// The newer candidate.
-        #[schema(minimum = 1)]
+        #[schema(value_type = VersionNumber)]
         by: u32,
     },
 }
@@ -170,7 +170,7 @@ enum CauseCode {
     /// A newer candidate took its place.
     NewerCandidate {
         /// The newer one.
-        #[schema(minimum = 1)]
+        #[schema(value_type = VersionNumber)]
         version: u32,
         /// Who moved the label.
         #[schema(value_type = Option<ActorText>)]
@@ -182,10 +182,10 @@ enum CauseCode {
         #[schema(value_type = LabelText)]
         label: String,
         /// Where Serin expects it.
-        #[schema(minimum = 1)]
+        #[schema(value_type = VersionNumber)]
         expected: u32,
         /// Where it is.
-        #[schema(minimum = 1)]
+        #[schema(value_type = Option<VersionNumber>)]
         found: Option<u32>,
         /// Who moved it.
         #[schema(value_type = Option<ActorText>)]
@@ -326,10 +326,10 @@ enum StayCode {
         #[schema(value_type = LabelText)]
         label: String,
         /// Where it must come to point.
-        #[schema(minimum = 1)]
+        #[schema(value_type = VersionNumber)]
         to: u32,
         /// Where it points.
-        #[schema(minimum = 1)]
+        #[schema(value_type = Option<VersionNumber>)]
         found: Option<u32>,
     },
     /// The registry does not answer.
@@ -372,7 +372,7 @@ enum EvaluationView {
     /// No evaluation is recorded.
     Missing {
         /// The version without one.
-        #[schema(minimum = 1)]
+        #[schema(value_type = VersionNumber)]
         version: u32,
     },
     /// A score is too low.

@@ -1,7 +1,7 @@
 //! What applications observe, and what became of it.
 
 use crate::api::problem::LineError;
-use crate::api::schema::{ArmText, IgnoredText, MetricNameText, UserKeyText};
+use crate::api::schema::{ArmText, IgnoredText, MetricValues, UserKeyText, VersionNumber};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -22,30 +22,20 @@ pub struct ObservationBody {
     /// The receipt of the assignment.
     #[schema(max_length = 64)]
     receipt: Option<String>,
-    /// Values by metric; for a rate 0, 1, true or false.
-    #[schema(value_type = BTreeMap<MetricNameText, MetricValue>)]
-    metrics: BTreeMap<String, MetricValue>,
+    /// Values by metric.
+    #[schema(value_type = MetricValues)]
+    metrics: BTreeMap<String, f64>,
     /// What makes the observation the same when it is sent again.
     #[schema(min_length = 1, max_length = 256)]
     id: Option<String>,
     /// The version that was served.
-    #[schema(minimum = 1)]
+    #[schema(value_type = Option<VersionNumber>)]
     version: Option<u32>,
     /// The label that was fetched.
     label: Option<String>,
     /// The arm that was served.
     #[schema(value_type = Option<ArmText>)]
     arm: Option<String>,
-}
-
-/// One value.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(untagged)]
-pub enum MetricValue {
-    /// In the metric's range.
-    Number(f64),
-    /// A rate: 1 or 0.
-    Truth(bool),
 }
 
 /// One observation or several.

@@ -3,7 +3,9 @@
 use super::evidence::RoleView;
 use super::number;
 use super::rollout::RolloutView;
-use crate::api::schema::{ActorText, DnsLabel, LabelText, MetricNameText, PromptNameText, RevisionText};
+use crate::api::schema::{
+    ActorText, DnsLabel, LabelText, MetricNameText, PromptNameText, RevisionText, VersionNumber,
+};
 use crate::controller::PolicyStatus;
 use crate::policy::problem::{Problem, Severity};
 use crate::policy::{Margin, Metric, Policy, Step};
@@ -74,7 +76,7 @@ pub struct LabelStateView {
     #[schema(value_type = LabelText)]
     label: String,
     /// Where it points, as last read; null when it is missing or was never read.
-    #[schema(minimum = 1)]
+    #[schema(value_type = Option<VersionNumber>)]
     version: Option<u32>,
     /// Who moved it there, where the registry tells.
     #[schema(value_type = Option<ActorText>)]

@@ -1,7 +1,9 @@
 //! Prompts of the embedded registry.
 
 use super::{moment, number};
-use crate::api::schema::{ActorText, LabelText, Moment, PromptNameText, RolloutIdText, SemanticVersionText};
+use crate::api::schema::{
+    ActorText, LabelText, Moment, PromptNameText, RolloutIdText, SemanticVersionText, VersionNumber,
+};
 use crate::prompt::diff::{Line, VersionDiff};
 use crate::prompt::template::{Compiled, CompiledMessage, Contract};
 use crate::prompt::{
@@ -131,7 +133,7 @@ pub struct VersionView {
     #[schema(value_type = PromptNameText)]
     name: String,
     /// The number, counted from 1.
-    #[schema(minimum = 1)]
+    #[schema(value_type = VersionNumber)]
     version: u32,
     /// `text` or `chat`.
     #[serde(rename = "type")]
@@ -240,7 +242,7 @@ pub struct VersionsView {
     /// The page.
     pub versions: Vec<VersionView>,
     /// What to send as `before` for the next page; null on the last one.
-    #[schema(minimum = 1)]
+    #[schema(value_type = Option<VersionNumber>)]
     pub next: Option<u32>,
 }
 
@@ -256,7 +258,7 @@ pub struct SummaryView {
     #[serde(rename = "type")]
     kind: KindView,
     /// The newest version.
-    #[schema(minimum = 1)]
+    #[schema(value_type = VersionNumber)]
     newest: u32,
     /// When the newest version was created.
     #[schema(value_type = Moment)]
@@ -305,10 +307,10 @@ pub struct LabelChangeView {
     #[schema(value_type = LabelText)]
     label: String,
     /// Where it pointed; null when it is new.
-    #[schema(minimum = 1)]
+    #[schema(value_type = Option<VersionNumber>)]
     from: Option<u32>,
     /// Where it points; null when it was removed.
-    #[schema(minimum = 1)]
+    #[schema(value_type = Option<VersionNumber>)]
     to: Option<u32>,
     /// When.
     #[schema(value_type = Moment)]
@@ -353,10 +355,10 @@ pub struct HistoryView {
 #[schema(as = PromptDiff)]
 pub struct DiffView {
     /// The version before.
-    #[schema(minimum = 1)]
+    #[schema(value_type = VersionNumber)]
     from: u32,
     /// The version after.
-    #[schema(minimum = 1)]
+    #[schema(value_type = VersionNumber)]
     to: u32,
     /// The parts that differ.
     parts: Vec<PartView>,
@@ -426,7 +428,7 @@ pub struct CompiledView {
     #[schema(value_type = PromptNameText)]
     pub name: String,
     /// The version that was compiled.
-    #[schema(minimum = 1)]
+    #[schema(value_type = VersionNumber)]
     pub version: u32,
     /// A text, or messages; messages given for placeholders stand as they came.
     pub prompt: CompiledTemplate,

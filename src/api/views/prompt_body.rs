@@ -1,8 +1,10 @@
 //! What is asked of prompts of the embedded registry.
 
+use super::Whole;
 use super::prompt::{ChatItemView, KindView, MessageView, PlaceholderView, TemplateView};
 use crate::api::schema::{
-    DnsLabel, LabelText, MetricNameText, PromptNameText, ReasonText, SemanticVersionText, UserKeyText,
+    DatasetText, DnsLabel, LabelText, PromptNameText, ReasonText, Scores, SemanticVersionText, UserKeyText,
+    VersionNumber, VersionOrNone,
 };
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -108,14 +110,14 @@ pub struct NewVersionBody {
 #[serde(deny_unknown_fields)]
 pub struct LabelBody {
     /// The version.
-    #[schema(minimum = 1)]
-    pub version: u32,
+    #[schema(value_type = VersionNumber)]
+    pub version: Whole,
     /// Why.
     #[schema(value_type = ReasonText)]
     pub reason: String,
     /// Where it must point now; 0 when there must be no such label.
-    #[schema(minimum = 0)]
-    pub expect: Option<u32>,
+    #[schema(value_type = Option<VersionOrNone>)]
+    pub expect: Option<Whole>,
 }
 
 /// Whether a label is protected.
@@ -131,10 +133,10 @@ pub struct ProtectionBody {
 #[serde(deny_unknown_fields)]
 pub struct EvaluationBody {
     /// The dataset.
-    #[schema(min_length = 1, max_length = 256)]
+    #[schema(value_type = DatasetText)]
     pub dataset: String,
     /// By metric.
-    #[schema(value_type = BTreeMap<MetricNameText, f64>)]
+    #[schema(value_type = Scores)]
     pub scores: BTreeMap<String, f64>,
 }
 
@@ -146,8 +148,8 @@ pub struct CompileBody {
     #[schema(value_type = Option<LabelText>)]
     pub label: Option<String>,
     /// Its number.
-    #[schema(minimum = 1)]
-    pub version: Option<u32>,
+    #[schema(value_type = Option<VersionNumber>)]
+    pub version: Option<Whole>,
     /// The user whose assigned version it is.
     #[schema(value_type = Option<UserKeyText>)]
     pub user: Option<String>,

@@ -2,8 +2,10 @@
 
 use super::cause::{PhaseView, StayView};
 use super::evidence::VerdictView;
-use super::moment;
-use crate::api::schema::{ActorText, DnsLabel, Moment, ReasonText, RevisionText, RolloutIdText};
+use super::{Whole, moment};
+use crate::api::schema::{
+    ActorText, DnsLabel, Moment, ReasonText, RevisionText, RolloutIdText, VersionNumber,
+};
 use crate::controller::RolloutStatus;
 use crate::ids::Exposure;
 use crate::policy::Policy;
@@ -27,10 +29,10 @@ pub struct RolloutView {
     #[schema(value_type = RevisionText)]
     revision: String,
     /// The version that users have.
-    #[schema(minimum = 1)]
+    #[schema(value_type = VersionNumber)]
     stable: u32,
     /// The version on trial.
-    #[schema(minimum = 1)]
+    #[schema(value_type = VersionNumber)]
     candidate: u32,
     /// Where it stands.
     phase: PhaseView,
@@ -153,8 +155,8 @@ pub struct StartBody {
     #[schema(value_type = DnsLabel)]
     pub policy: String,
     /// The candidate; the version that the treatment label points at when it is left out.
-    #[schema(minimum = 1)]
-    pub candidate: Option<u32>,
+    #[schema(value_type = Option<VersionNumber>)]
+    pub candidate: Option<Whole>,
     /// Why.
     #[schema(value_type = ReasonText)]
     pub reason: String,

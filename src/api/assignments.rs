@@ -121,11 +121,11 @@ fn add_headers(headers: &mut HeaderMap, view: &AssignmentView<'_>) {
     if let Some(version) = view.version {
         add(VERSION, Ok(version.into()));
     }
-    if let Some(rollout) = &view.rollout {
-        add(ROLLOUT, HeaderValue::from_str(rollout));
+    if let Some(rollout) = view.rollout {
+        add(ROLLOUT, HeaderValue::from_str(&rollout.to_string()));
     }
     if let Some(receipt) = &view.receipt {
-        add(RECEIPT, HeaderValue::from_str(receipt));
+        add(RECEIPT, HeaderValue::from_str(receipt.as_str()));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::problem::{Code, Problem};
 use crate::spelling;
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -13,12 +14,12 @@ pub(super) const SEQUENCE_MAX: u64 = (1 << 53) - 1;
 
 /// The query of a request, unread.
 #[derive(Debug, Clone)]
-pub(super) struct Query(String);
+pub(super) struct Query(Uri);
 
 impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
+        Ok(Self(parts.uri.clone()))
     }
 }
 
@@ -28,7 +29,7 @@ impl Query {
         &self,
         names: [&'static str; N],
     ) -> Result<[Option<Cow<'_, str>>; N], Problem> {
-        fields(&self.0, names)
+        fields(self.0.query().unwrap_or_default(), names)
     }
 }
 

@@ -5,9 +5,10 @@ use crate::api::schema::{
 };
 use crate::assignment::receipt::ReceiptText;
 use crate::assignment::{Assignment, Idle, Reason, Route, Served, Treatment};
-use crate::ids::{Label, Version};
-use serde::{Deserialize, Serialize};
+use crate::ids::{Label, RolloutId, Version};
+use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Cow;
+use std::fmt::Display;
 use utoipa::ToSchema;
 
 /// Every word that [`reason_word`] gives.
@@ -57,11 +58,21 @@ pub struct AssignmentView<'a> {
     #[schema(value_type = AssignmentReasonText)]
     pub reason: &'static str,
     /// The rollout; null while none exposes a candidate.
+    #[serde(serialize_with = "text")]
     #[schema(value_type = Option<RolloutIdText>)]
-    pub rollout: Option<String>,
+    pub rollout: Option<RolloutId>,
     /// What to send along with observations of this user; null where they would not count.
+    #[serde(serialize_with = "text")]
     #[schema(value_type = Option<String>, max_length = 64)]
-    pub receipt: Option<String>,
+    pub receipt: Option<ReceiptText>,
+}
+
+/// Writes a value as its text, without an allocation.
+fn text<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
 }
 
 impl<'a> AssignmentView<'a> {
@@ -74,8 +85,8 @@ impl<'a> AssignmentView<'a> {
             version: assignment.served.version.map(Version::get),
             exposure: assignment.exposure.ratio(),
             reason: reason_word(assignment.reason),
-            rollout: assignment.rollout.map(|(rollout, _)| rollout.to_string()),
-            receipt: receipt.map(|receipt| receipt.to_string()),
+            rollout: assignment.rollout.map(|(rollout, _)| rollout),
+            receipt,
         }
     }
 

@@ -133,7 +133,8 @@ def go_on(checks, running, rollout):
 
     server.wait_until("the promotion", 20, promoted)
     check_journals(checks, client, "at the end")
-    checks.that(running.stop() == 0, "the server did not end well")
+    code = running.stop()
+    checks.that(code == 0, f"the server ended with exit code {code}\n{running.last_words()}")
 
 
 def main():

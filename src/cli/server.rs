@@ -34,6 +34,8 @@ pub struct Server {
 /// The parts of a server that run.
 struct Running {
     store: Arc<SqliteStore>,
+    /// Held until the controller is told to stop: it takes it for the end when nobody can ask any more.
+    app: Arc<App>,
     controller: JoinHandle<Controller>,
     stop_controller: oneshot::Sender<()>,
     answers: JoinHandle<std::io::Result<()>>,
@@ -102,7 +104,13 @@ impl Server {
             store,
             controller: tokio::spawn(controller.run(controller_stopped)),
             stop_controller,
-            answers: tokio::spawn(answer(listener, app, stopped, settings.shutdown_grace)),
+            answers: tokio::spawn(answer(
+                listener,
+                Arc::clone(&app),
+                stopped,
+                settings.shutdown_grace,
+            )),
+            app,
             stop: stop.clone(),
         };
         Ok(Self {
@@ -158,6 +166,7 @@ impl Running {
         }
         // It may have ended by itself; then nobody listens.
         self.stop_controller.send(()).ok();
+        drop(self.app);
         let ended = match controller {
             Some(ended) => ended,
             None => self.controller.await,

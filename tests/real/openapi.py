@@ -21,7 +21,7 @@ STREAMS = ["/v1/events"]
 # On an open server the first token shuts everybody else out.
 CLOSES_THE_SERVER = ["/v1/tokens"]
 RUN_SECONDS_MAX = 600
-CONFIGURATION = pathlib.Path(__file__).with_name("schemathesis.toml")
+CONFIGURATION = pathlib.Path(__file__).resolve().with_name("schemathesis.toml")
 
 
 def furnish(running):
@@ -50,7 +50,10 @@ def check(running, kind, seed, token=None):
     if token is not None:
         command += ["-H", f"Authorization: Bearer {token}"]
     print(f"== {kind}, seed {seed}", flush=True)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False)
+    # In the server's folder, because it leaves files behind.
+    done = subprocess.run(
+        command, cwd=running.folder, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
+    )
     output = done.stdout + done.stderr
     print(output if token is None else output.replace(token, "srn_…"), flush=True)
     return done.returncode, output

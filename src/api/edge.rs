@@ -77,7 +77,9 @@ async fn answer(app: &App, route: &str, request: Request, next: Next) -> Respons
         return Problem::new(Code::Overloaded, "too many requests are worked on: try again").into_response();
     };
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(app.limits.request_timeout, work).await {
+    // A body has its own time to arrive in, and the answer as much again.
+    let allowed = app.limits.request_timeout.saturating_mul(2);
+    match tokio::time::timeout(allowed, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => panicked(panic.as_ref()),
         Err(_) => Problem::new(Code::TimedOut, "the answer took too long: try again").into_response(),

@@ -65,7 +65,7 @@ pub struct Limits {
     pub connections_max: usize,
     /// Most clients that follow `/v1/events` at once.
     pub event_subscribers_max: usize,
-    /// Longest time until the head of an answer.
+    /// Longest time for a body to arrive, and again for its answer.
     pub request_timeout: Duration,
 }
 
@@ -140,7 +140,7 @@ pub struct LimitArgs {
     /// Most clients that follow /v1/events at once [default: 64]
     #[arg(long, env = "SERIN_EVENT_SUBSCRIBERS_MAX", value_parser = parse_size, value_name = "COUNT")]
     pub event_subscribers_max: Option<usize>,
-    /// Longest time until the head of an answer, such as 10s [default: 10s]
+    /// Longest time for a body to arrive, and again for its answer, such as 10s [default: 10s]
     #[arg(long, env = "SERIN_REQUEST_TIMEOUT", value_parser = parse_duration, value_name = "DURATION")]
     pub request_timeout: Option<Duration>,
 }

@@ -180,6 +180,7 @@ async fn bad_tokens_are_not_made() {
         json!({"name": "", "scopes": ["admin"]}),
         json!({"name": "a b", "scopes": ["admin"]}),
         json!({"name": "a", "scopes": []}),
+        json!({"name": "a", "scopes": ["admin", "admin", "admin", "admin", "admin"]}),
         json!({"name": "a", "scopes": ["root"]}),
     ] {
         world.post("/v1/tokens", body).await.problem(400, "bad_field");

@@ -1,12 +1,16 @@
 //! The server itself: health, telemetry, and real connections.
 
 use crate::world::{FAREWELL, Setting, World};
+use axum::routing::get;
+use http_body_util::BodyExt as _;
 use serde_json::json;
 use serin::api::serve;
+use serin::config::Limits;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tower::ServiceExt as _;
 
 /// A file that is refused.
 const NO_POLICY: &str = "kind: RolloutPolicy\nmetadata: {nme: farewell}\n";
@@ -150,4 +154,54 @@ async fn heads_are_bounded() {
     drop(stream);
     stop.send(()).unwrap();
     serving.await.unwrap().unwrap();
+}
+
+/// The answer of a route that the console could add, and that goes wrong.
+async fn gone_wrong(world: &World, path: &str) -> serde_json::Value {
+    async fn panics() {
+        panic!("the secret of the house");
+    }
+    let routes = serin::api::routes()
+        .route("/panics", get(panics))
+        .route("/hangs", get(std::future::pending::<()>));
+    let router = serin::api::wrap(routes, world.app.clone());
+    let request = World::request("GET", path, &[], "");
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test]
+async fn a_panic_is_told_by_number_only() {
+    let world = World::new().await;
+    let problem = gone_wrong(&world, "/panics").await;
+    assert_eq!(
+        (&problem["status"], &problem["code"]),
+        (&json!(500), &json!("internal"))
+    );
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("the server's log tells more under incident "),
+        "{detail}"
+    );
+    world.get("/healthz").await.ok(200);
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_given_up() {
+    let limits = Limits {
+        request_timeout: World::short(),
+        ..Limits::default()
+    };
+    let world = World::with(Setting {
+        limits,
+        ..Setting::default()
+    })
+    .await;
+    let problem = gone_wrong(&world, "/hangs").await;
+    assert_eq!(
+        (&problem["status"], &problem["code"]),
+        (&json!(503), &json!("timed_out"))
+    );
 }

@@ -191,6 +191,17 @@ impl Live {
         ran
     }
 
+    /// Runs a verb, and adds it with all that it said to a transcript.
+    pub(super) fn show(&self, transcript: &mut String, line: &str) {
+        let Ran { code, stdout, stderr } = self.run(line);
+        let code = if code == 0 {
+            String::new()
+        } else {
+            format!("exit code {code}\n")
+        };
+        transcript.push_str(&format!("$ serin {line}\n{stdout}{stderr}{code}\n"));
+    }
+
     /// Waits until the rollout of a policy is in this phase.
     pub(super) fn wait_for(&self, policy: &str, phase: &str) {
         for _ in 0..POLLS_MAX {
@@ -258,7 +269,9 @@ fn without_chance(text: &str) -> String {
             }
         }
     }
-    without_ages(&shown)
+    // Around midnight a moment of today is shown with its date.
+    let until = [MOMENTS[0], MOMENTS[1]].map(|moment| format!("until {moment}"));
+    without_ages(&shown.replace(&until[0], &until[1]))
 }
 
 /// Whether `text` begins like `pattern`, in which 0 stands for any digit.

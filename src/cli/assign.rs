@@ -77,13 +77,15 @@ async fn ask(client: &Client, policy: &str, users: &[String]) -> anyhow::Result<
 }
 
 fn print_lines(users: &[String], outcomes: Vec<Value>) -> anyhow::Result<()> {
+    let mut text = String::new();
     for (user, mut outcome) in users.iter().zip(outcomes) {
         let mut line = json!({"user": user});
         if let (Value::Object(line), Value::Object(assignment)) = (&mut line, outcome["assignment"].take()) {
             line.extend(assignment);
         }
-        screen::print_json_line(&line)?;
+        text.push_str(&format!("{line}\n"));
     }
+    screen::print_exactly(&text)?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::ids::{Cluster, PolicyName, Salt, UserKey, Version};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Rows of a table that are held before they are printed.
+/// Users that are held before they are printed.
 const ROWS_HELD_MAX: usize = 1_000;
 
 /// Show where users lie on the hash line, without a server
@@ -70,46 +70,55 @@ struct Place {
 
 /// Runs the verb.
 pub(crate) fn run(args: &Hash) -> anyhow::Result<()> {
-    let places = places(args)?;
-    if args.json {
-        for place in places {
-            let Place {
-                user,
-                bucket,
-                cluster,
-            } = place?;
-            let share = share_billionths(bucket) as f64 / 1e9;
-            let bucket = format!("{:016x}", bucket.get());
-            screen::print_json_line(
-                &json!({"user": user, "bucket": bucket, "share": share, "cluster": cluster.get()}),
-            )?;
-        }
-        return Ok(());
-    }
-    let mut places = places.peekable();
+    let mut places = places(args)?.peekable();
     while places.peek().is_some() {
-        let mut table = Table::new(&[
-            ("USER", Flush::Left),
-            ("BUCKET", Flush::Left),
-            ("SHARE", Flush::Right),
-            ("CLUSTER", Flush::Right),
-        ]);
-        for place in places.by_ref().take(ROWS_HELD_MAX) {
-            let Place {
-                user,
-                bucket,
-                cluster,
-            } = place?;
-            table.row([
-                Cell::plain(user),
-                Cell::plain(format!("{:016x}", bucket.get())),
-                Cell::plain(shown_share(bucket)),
-                Cell::plain(cluster.get().to_string()),
-            ]);
+        let batch = places
+            .by_ref()
+            .take(ROWS_HELD_MAX)
+            .collect::<anyhow::Result<Vec<Place>>>()?;
+        if args.json {
+            screen::print_exactly(&batch.into_iter().map(line).collect::<String>())?;
+        } else {
+            screen::print(&table(&batch).render(""))?;
         }
-        screen::print(&table.render(""))?;
     }
     Ok(())
+}
+
+fn line(
+    Place {
+        user,
+        bucket,
+        cluster,
+    }: Place,
+) -> String {
+    let share = share_billionths(bucket) as f64 / 1e9;
+    let bucket = format!("{:016x}", bucket.get());
+    let line = json!({"user": user, "bucket": bucket, "share": share, "cluster": cluster.get()});
+    format!("{line}\n")
+}
+
+fn table(places: &[Place]) -> Table {
+    let mut table = Table::new(&[
+        ("USER", Flush::Left),
+        ("BUCKET", Flush::Left),
+        ("SHARE", Flush::Right),
+        ("CLUSTER", Flush::Right),
+    ]);
+    for Place {
+        user,
+        bucket,
+        cluster,
+    } in places
+    {
+        table.row([
+            Cell::plain(user),
+            Cell::plain(format!("{:016x}", bucket.get())),
+            Cell::plain(shown_share(*bucket)),
+            Cell::plain(cluster.get().to_string()),
+        ]);
+    }
+    table
 }
 
 fn places(args: &Hash) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Place>>> {

@@ -33,7 +33,7 @@ use std::process::ExitCode;
 /// Takes a new prompt version to its users step by step, watches quality, and takes it back by
 /// itself when quality degrades
 #[derive(Debug, clap::Parser)]
-#[command(name = "serin", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "serin", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

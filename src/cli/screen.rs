@@ -39,11 +39,6 @@ pub(crate) fn print_json(value: &Value) -> io::Result<()> {
     print_exactly(&format!("{value:#}\n"))
 }
 
-/// Prints one JSON value on one line.
-pub(crate) fn print_json_line(value: &Value) -> io::Result<()> {
-    print_exactly(&format!("{value}\n"))
-}
-
 /// Columns of the terminal; none when nobody looks.
 pub(crate) fn width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;

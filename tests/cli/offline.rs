@@ -264,6 +264,10 @@ fn the_verbs_are_listed_in_groups() {
       -V, --version  Print version
     ");
     assert_eq!(serin(&[]).code, 2);
+    assert_eq!(
+        serin(&["help", "status"]).good(),
+        serin(&["status", "--help"]).good()
+    );
     let version = serin(&["--version"]).good();
     assert_eq!(version.trim_end(), format!("serin {}", env!("CARGO_PKG_VERSION")));
 }

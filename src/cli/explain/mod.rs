@@ -63,8 +63,16 @@ fn render(rollout: &Rollout, records: &[AuditRecord], evidence: &Evidence, now: 
     }
     text.push_str(&format!("\n{}\n", paint(STRONG, "HISTORY")));
     let mut numbers = Numbers::default();
-    for record in records {
-        text.push_str(&entry(record, &mut numbers));
+    // A label move that fails is tried again and again, with the same words each time.
+    for same in records.chunk_by(|one, next| one.event.code == "label_move" && one.text == next.text) {
+        let Some((first, more)) = same.split_first() else {
+            continue;
+        };
+        text.push_str(&entry(first, &mut numbers));
+        if let Some(last) = more.last() {
+            let (times, at) = (figures::count(more.len() as u64), figures::moment(&last.at));
+            text.push_str(&format!("  the same {times} times more, last at {at}\n"));
+        }
     }
     text.push_str(&present(rollout, evidence, &mut numbers, now));
     if numbers.were_shown() {

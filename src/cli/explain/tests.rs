@@ -99,3 +99,31 @@ fn before_the_first_tick_there_are_no_numbers() {
       no tick is closed yet: there are no numbers
     ");
 }
+
+#[test]
+fn what_is_tried_again_and_again_is_said_once() {
+    let rollout = json!({
+        "id": "r1", "policy": "greeting", "stable": 1, "candidate": 2,
+        "phase": {"code": "rolling_back", "text": "being rolled back: …"}, "exposure": 0.0, "ladder": null,
+        "verdict": null, "stay": null, "changedAt": "2026-11-21T12:31:01Z"
+    });
+    let failed = json!({"code": "label_move", "label": "canary", "outcome": {"code": "failed"}});
+    let records: Vec<AuditRecord> = (10..50)
+        .map(|minute| {
+            record(
+                &format!("2026-11-21T12:{minute}:00Z"),
+                failed.clone(),
+                "label `canary`: failed",
+            )
+        })
+        .collect();
+    let evidence = view(&json!({"assessment": null})).unwrap();
+    let now = "2026-11-21T13:00:00Z".parse().unwrap();
+    let shown = render(&view(&rollout).unwrap(), &records, &evidence, now);
+    let shown = anstream::adapter::strip_str(&shown).to_string();
+    assert_eq!(shown.matches("label `canary`: failed").count(), 1);
+    assert!(
+        shown.contains("\n  the same 39 times more, last at 2026-11-21 12:49:00 UTC\n"),
+        "{shown}"
+    );
+}

@@ -3,7 +3,7 @@
 #
 # The server refuses to start on an address that others can reach while it has no token; make one
 # first, in the same volume:
-# docker run --rm -v serin:/var/lib/serin serin token add ops --scope admin
+# docker run --rm -v serin:/var/lib/serin serin token create --name ops --scope admin --data /var/lib/serin
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build

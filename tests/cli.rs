@@ -9,6 +9,7 @@
 mod cli {
     mod live;
     mod offline;
+    mod ready;
     mod serving;
     mod world;
 }

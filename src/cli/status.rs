@@ -19,11 +19,15 @@ use serde_json::Value;
 #[command(after_help = examples!(
     "$ serin status"
     "$ serin status order-status-answer --json"
+    "$ serin status --ready"
 ))]
 pub(crate) struct StatusArgs {
     /// Policies to show [default: all]
     #[arg(value_name = "POLICY")]
     policies: Vec<PolicyName>,
+    /// Say only whether the server is ready, as supervisors ask; needs no token
+    #[arg(long, conflicts_with = "policies")]
+    ready: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -42,6 +46,9 @@ const COLUMNS: [(&str, Flush); 8] = [
 /// Runs the verb.
 pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
     let client = Client::new(&args.connection, None)?;
+    if args.ready {
+        return ready(&client, args.connection.json).await;
+    }
     let mut answer = client.get(&["v1", "status"], &[]).await?;
     let mut status: Status = view(&answer)?;
     if !args.policies.is_empty() {
@@ -62,6 +69,17 @@ pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
         screen::print_json(&answer)?;
     } else {
         screen::print(&render(&status, screen::width()))?;
+    }
+    Ok(())
+}
+
+/// A server that is not ready is a failure.
+async fn ready(client: &Client, json: bool) -> anyhow::Result<()> {
+    let answer = client.get(&["readyz"], &[]).await?;
+    if json {
+        screen::print_json(&answer)?;
+    } else {
+        screen::print("ready\n")?;
     }
     Ok(())
 }

@@ -159,12 +159,16 @@ impl Population {
 
     /// What is observed of a visitor whose metric follows `law`.
     pub fn value(&mut self, visitor: &Visitor, law: &Law) -> f64 {
+        law.at(self.place(visitor))
+    }
+
+    /// A visitor's place in whatever law their metric follows: the share of people below it.
+    pub fn place(&mut self, visitor: &Visitor) -> f64 {
         if self.people.is_empty() {
-            return law.at(uniform(&mut self.values));
+            return uniform(&mut self.values);
         }
         let own = normal(&mut self.values);
-        let z = self.correlation.sqrt() * visitor.mood + (1.0 - self.correlation).sqrt() * own;
-        law.at(normal_share_below(z))
+        normal_share_below(self.correlation.sqrt() * visitor.mood + (1.0 - self.correlation).sqrt() * own)
     }
 }
 

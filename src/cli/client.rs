@@ -50,6 +50,17 @@ pub(crate) struct Connection {
     pub(crate) json: bool,
 }
 
+impl Connection {
+    /// To a server of this machine that asks for no token.
+    pub(crate) fn to(server: Url) -> Self {
+        Self {
+            server,
+            token: None,
+            json: false,
+        }
+    }
+}
+
 fn server_url(text: &str) -> Result<Url, String> {
     let mend = "write it like `http://127.0.0.1:8080`";
     let url = Url::parse(text).map_err(|error| format!("{error}; {mend}"))?;

@@ -4,6 +4,7 @@
 
 mod assign;
 mod client;
+mod demo;
 mod explain;
 mod figures;
 mod hash;
@@ -42,6 +43,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     Serve(serve::Serve),
+    Demo(demo::Demo),
     #[command(subcommand)]
     Token(token::TokenVerb),
     Lint(lint::LintArgs),
@@ -120,6 +122,7 @@ fn command() -> clap::Command {
 fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Serve(args) => serve::run(args)?,
+        Verb::Demo(args) => demo::run(&args)?,
         Verb::Token(verb) => block_on(token::run(&verb))?,
         Verb::Lint(args) => return Ok(lint::run(&args, &mut std::io::stdout().lock())?),
         Verb::Schema(args) => return Ok(schema::run(&args, &mut std::io::stdout().lock())?),

@@ -60,6 +60,16 @@ pub(crate) struct Rollout {
     pub(crate) verdict: Option<String>,
 }
 
+impl Rollout {
+    /// Whether nothing happens to it any more by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(
+            self.phase.code.as_str(),
+            "promoted" | "rolled_back" | "superseded"
+        )
+    }
+}
+
 /// Rollouts, newest first.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Rollouts {

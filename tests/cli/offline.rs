@@ -235,6 +235,7 @@ fn the_verbs_are_listed_in_groups() {
 
     Server:
       serve     Run the server: assign users, take observations, watch rollouts and move labels
+      demo      Watch a bad candidate being taken back and a good one being promoted, in a minute
       token     Make, list and revoke the tokens that say who may do what
 
     Policy files:

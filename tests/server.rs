@@ -1,4 +1,5 @@
 //! The server as one value, from start to stop.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serin::cli::server::Server;
 use serin::clock::Clock;

@@ -5,9 +5,10 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::{SignedDuration, Timestamp};
 use serin::analysis::engine::Engine;
 use serin::analysis::settings::{
-    ContrastSettings, EnginePlan, HarmUnit, LimitSettings, MetricPlan, MixturePoint, Statistic, TestSettings,
+    ContrastPlan, ContrastSettings, EnginePlan, HarmUnit, LimitSettings, MetricPlan, MixturePoint, Statistic,
+    TestSettings,
 };
-use serin::analysis::{ArmTallies, Comparison, TickTally};
+use serin::analysis::{ArmTallies, Comparison, Headcount, TickTally};
 use serin::ids::{Arm, Cluster, MetricName, Tick};
 use serin::policy::{Alpha, Better, Role};
 use std::hint::black_box;
@@ -42,18 +43,22 @@ fn plan() -> EnginePlan {
             name: MetricName::new(&format!("metric-{number}")).unwrap(),
             role: Role::Guardrail,
             weight: 1.0,
+            critical: false,
+            logarithmic: false,
             span: 1.0,
-            contrast: Some(ContrastSettings {
+            contrast: Some(ContrastPlan::Values(ContrastSettings {
                 test,
                 alpha_non_inferior: Alpha::NON_INFERIOR,
                 margin: 0.02,
                 tolerance: 0.0,
                 unit: HarmUnit::Metric,
                 prior_weight: 200.0,
-            }),
+                control_min: 0,
+            })),
             limit: Some(LimitSettings {
                 test,
                 limit: if rate { 0.3 } else { 0.5 },
+                edge: None,
             }),
         }
     };
@@ -87,6 +92,7 @@ fn tick(second: i64) -> TickTally {
     TickTally {
         tick: Tick::new(second),
         metrics: (0..METRICS).map(|number| (name(number), arms(number))).collect(),
+        headcount: Headcount::default(),
     }
 }
 

@@ -456,6 +456,10 @@ impl Cluster {
     }
 }
 
+/// A user's keyed hash in one rollout: it tells users apart, and nobody comes back from it to the key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct UserHash(pub u64);
+
 /// Group of users.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Arm {

@@ -9,7 +9,8 @@ use serin::assignment::receipt::{Receipt, ReceiptError, ReceiptKey, ReceiptText}
 use serin::assignment::snapshot::Snapshot;
 use serin::assignment::{Idle, Reason, Route, Served, Treatment};
 use serin::ids::{
-    Arm, Cluster, Exposure, Generation, Label, PolicyName, PromptName, RolloutId, Salt, UserKey, Version,
+    Arm, Cluster, Exposure, Generation, Label, PolicyName, PromptName, RolloutId, Salt, UserHash, UserKey,
+    Version,
 };
 use std::sync::Arc;
 
@@ -139,6 +140,9 @@ mod conformance {
                 generation: Generation::new(row["generation"].as_str().unwrap().parse().unwrap()),
                 arm: row["arm"].as_str().unwrap().parse().unwrap(),
                 cluster: Cluster::new(number(&row["cluster"]).try_into().unwrap()).unwrap(),
+                user: row["user"]
+                    .as_str()
+                    .map(|hash| UserHash(u64::from_str_radix(hash, 16).unwrap())),
             };
             let key = ReceiptKey::derive(&secret(row));
             assert_eq!(key.issue(&receipt).as_str(), row["receipt"], "{row}");
@@ -380,12 +384,14 @@ mod receipts {
     use super::*;
 
     fn any_receipt() -> impl Strategy<Value = Receipt> {
-        (any::<u64>(), any::<u64>(), any::<bool>(), 0u8..128).prop_map(
-            |(rollout, generation, treated, cluster)| Receipt {
+        let user = prop::option::of(any::<u64>().prop_map(UserHash));
+        (any::<u64>(), any::<u64>(), any::<bool>(), 0u8..128, user).prop_map(
+            |(rollout, generation, treated, cluster, user)| Receipt {
                 rollout: RolloutId::new(rollout),
                 generation: Generation::new(generation),
                 arm: if treated { Arm::Treatment } else { Arm::Control },
                 cluster: Cluster::new(cluster).unwrap(),
+                user,
             },
         )
     }
@@ -444,6 +450,7 @@ mod receipts {
             generation: Generation::new(3),
             arm: Arm::Treatment,
             cluster: Cluster::new(5).unwrap(),
+            user: None,
         };
         let text = key().issue(&receipt).to_string();
         assert_eq!(text.len(), 16, "{text}");
@@ -452,8 +459,8 @@ mod receipts {
         assert_eq!(refusal("AQ=="), ReceiptError::Damaged);
         assert_eq!(refusal(&"A".repeat(1_000_000)), ReceiptError::Damaged);
         assert_eq!(
-            refusal(&format!("Ag{}", &text[2..])),
-            ReceiptError::UnknownFormat(2)
+            refusal(&format!("Aw{}", &text[2..])),
+            ReceiptError::UnknownFormat(3)
         );
         let last = if text.ends_with('A') { 'B' } else { 'A' };
         assert_eq!(refusal(&format!("{}{last}", &text[..15])), ReceiptError::Forged);

@@ -6,14 +6,16 @@
 
 use jiff::SignedDuration;
 use serde_json::Value;
+use serin::analysis::bins::LogBin;
 use serin::analysis::engine::Engine;
 use serin::analysis::reading::Reading;
 use serin::analysis::settings::{
-    ContrastSettings, EnginePlan, HarmUnit, LimitSettings, MetricPlan, MixturePoint, Statistic, TestSettings,
+    ContrastPlan, ContrastSettings, EnginePlan, HarmUnit, LimitSettings, MetricPlan, MixturePoint,
+    QuantileSettings, Statistic, TestSettings,
 };
-use serin::analysis::{ArmTallies, ClusterTally, Tally, TickTally, Verdict};
+use serin::analysis::{ArmTallies, ClusterTally, Headcount, Observation, Tally, TickTally, Verdict};
 use serin::ids::{Cluster, MetricName, Tick};
-use serin::policy::{Alpha, Better, Role};
+use serin::policy::{Alpha, Better, Quantile, Role};
 use std::collections::BTreeMap;
 
 /// Tolerances of ENGINE section 8: relative for figures and for logarithms beyond 1.
@@ -33,6 +35,71 @@ fn single_metrics_match_every_figure() {
 fn several_metrics_match_every_figure() {
     for trace in traces("engine_multi.public.json") {
         several(&trace);
+    }
+}
+
+/// The traces of quantiles once more, from values in bins: half of the edge and twice the edge.
+#[test]
+fn quantiles_match_every_figure_through_bins() {
+    let edge = LogBin::of(1.0);
+    let all = traces("engine_trace.public.json");
+    let of_quantiles = all
+        .iter()
+        .filter(|trace| trace["settings"]["kind"] == "quantile_exceedance");
+    let mut seen = 0;
+    for trace in of_quantiles {
+        let name = MetricName::new("metric").unwrap();
+        let mut plan = EnginePlan {
+            alpha: alpha(&trace["settings"]["alpha"]),
+            silence_max: SignedDuration::MAX,
+            metrics: vec![metric_plan("metric", 1.0, &trace["settings"])],
+        };
+        let Some(ContrastPlan::Values(exceedance)) = plan.metrics[0].contrast.take() else {
+            panic!("the trace has two arms")
+        };
+        plan.metrics[0].contrast = Some(ContrastPlan::Quantiles(vec![QuantileSettings {
+            quantile: Quantile::from_ppm(950_000).unwrap(),
+            seed: Some(edge),
+            control_min: u64::MAX,
+            exceedance,
+            moved: None,
+        }]));
+        let mut engine = Engine::from_plan(plan.clone());
+        let id = &trace["id"];
+        run(
+            &mut engine,
+            &plan,
+            trace,
+            |tick| BTreeMap::from([(name.clone(), binned(&arms(tick), edge))]),
+            |engine, expected| {
+                let at = format!("{id} in bins after tick {}", expected["after_tick"]);
+                assert_reading(&at, engine.contrast(&name).unwrap(), expected);
+            },
+        );
+        seen += 1;
+    }
+    assert!(seen > 0, "no trace is of quantiles");
+}
+
+/// Exceedances as values: `s` of each cluster's `n` lie above the edge.
+fn binned(arms: &ArmTallies, edge: LogBin) -> ArmTallies {
+    let of_arm = |exceedances: &Tally| {
+        let mut tally = Tally::default();
+        for (&cluster, part) in &exceedances.clusters {
+            for index in 0..part.count {
+                #[expect(clippy::cast_precision_loss, reason = "the traces' counts are far below 2^53")]
+                let above = (index as f64) < part.sum;
+                let value = edge.upper_edge() * if above { 2.0 } else { 0.5 };
+                let bin = Some(LogBin::of(value));
+                let clipped = false;
+                tally.add(cluster, Observation { value, bin, clipped });
+            }
+        }
+        tally
+    };
+    ArmTallies {
+        control: of_arm(&arms.control),
+        treatment: of_arm(&arms.treatment),
     }
 }
 
@@ -149,6 +216,7 @@ fn rollback_tick(
         engine.absorb(&TickTally {
             tick: Tick::new(second),
             metrics,
+            headcount: Headcount::default(),
         });
         (engine.conclusion().verdict == Verdict::Fail).then_some(second)
     })
@@ -169,7 +237,8 @@ fn run(
     for (second, tick) in (1..).zip(trace["ticks"].as_array().unwrap()) {
         assert!(engine.absorb(&TickTally {
             tick: Tick::new(second),
-            metrics: tallies(tick)
+            metrics: tallies(tick),
+            headcount: Headcount::default(),
         }));
         for expected in expected
             .iter()
@@ -227,16 +296,20 @@ fn metric_plan(name: &str, weight: f64, settings: &Value) -> MetricPlan {
             HarmUnit::Metric
         },
         prior_weight: number("prior_weight"),
+        control_min: 0,
     };
     MetricPlan {
         name: MetricName::new(name).unwrap(),
         role: Role::Guardrail,
         weight,
+        critical: false,
+        logarithmic: false,
         span: 1.0,
-        contrast: (!is_limit).then_some(contrast),
+        contrast: (!is_limit).then_some(ContrastPlan::Values(contrast)),
         limit: is_limit.then(|| LimitSettings {
             test,
             limit: number("limit"),
+            edge: None,
         }),
     }
 }
@@ -280,6 +353,7 @@ fn tally(arm: &Value) -> Tally {
         sum: arm["s"].as_f64().unwrap(),
         sum_of_squares: arm["q"].as_f64().unwrap(),
         clusters: arm["buckets"].as_array().unwrap().iter().map(cluster).collect(),
+        ..Tally::default()
     }
 }
 

@@ -7,8 +7,12 @@ mod arms;
 #[path = "api/contract.rs"]
 #[expect(dead_code, reason = "the suite of the API uses the rest")]
 mod contract;
+#[path = "observations/kinds.rs"]
+mod kinds;
 #[path = "observations/lines.rs"]
 mod lines;
+#[path = "observations/quality.rs"]
+mod quality;
 #[path = "observations/repeats.rs"]
 mod repeats;
 #[path = "api/world.rs"]

@@ -16,6 +16,8 @@ mod observations;
 mod prompts;
 #[path = "store/rollouts.rs"]
 mod rollouts;
+#[path = "store/sights.rs"]
+mod sights;
 #[path = "store/sqlite.rs"]
 mod sqlite;
 #[path = "store/sudden_death.rs"]

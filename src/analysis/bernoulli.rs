@@ -8,7 +8,7 @@
 //! effect (STATISTICS 1.3), which can only slow the test where there is none.
 
 use super::settings::MixturePoint;
-use super::special::log_sum_exp;
+use super::special::{least_crossing, log_sum_exp};
 
 /// A rate closer than this to 0 or 1 leaves nothing to bet on.
 const RATE_EDGE: f64 = 1e-12;
@@ -88,6 +88,19 @@ impl BernoulliProcess {
         }
         log_sum_exp(&terms)
     }
+
+    /// The least growth of the data, from `least` to `most`, at which the mixture reaches
+    /// `log_threshold` when all bets go on as they went; none when it never does.
+    pub(super) fn growth_until(
+        &self,
+        design_effect: f64,
+        log_threshold: f64,
+        least: f64,
+        most: f64,
+    ) -> Option<f64> {
+        let crosses = |log_growth: f64| self.log_e(design_effect / log_growth.exp()) >= log_threshold;
+        least_crossing(least.ln(), most.ln(), crosses).map(f64::exp)
+    }
 }
 
 #[cfg(test)]
@@ -166,6 +179,26 @@ mod tests {
             process.bet_against_limit(rate, harm);
             assert_eq!(process, BernoulliProcess::new(ODDS_RATIOS), "{rate}");
         }
+    }
+
+    #[test]
+    fn growth_is_found_where_it_is_enough() {
+        let mut process = BernoulliProcess::new(ODDS_RATIOS);
+        process.bet_against_limit(0.05, Harm { n: 100.0, s: 8.0 });
+        let growth = process.growth_until(2.0, 3.0, 1.0, 1e6).unwrap();
+        let mut grown = BernoulliProcess::new(ODDS_RATIOS);
+        grown.bet_against_limit(
+            0.05,
+            Harm {
+                n: 100.0 * growth,
+                s: 8.0 * growth,
+            },
+        );
+        assert!((grown.log_e(2.0) - 3.0).abs() < 1e-6);
+        assert_eq!(process.growth_until(2.0, 3.0, 1.0, growth / 2.0), None);
+        let mut losing = BernoulliProcess::new(ODDS_RATIOS);
+        losing.bet_against_limit(0.05, Harm { n: 100.0, s: 4.0 });
+        assert_eq!(losing.growth_until(1.0, 3.0, 1.0, 1e6), None);
     }
 
     #[test]

@@ -1,37 +1,55 @@
 //! An engine's state as bytes, so that a restart goes on bit for bit.
 //!
 //! ```text
-//! format            1 byte   1
+//! format            1 byte   2; 1 lacks the clipped values and everything after the metrics
 //! through           optional tick
 //! failed            varint   0 for none, else the blamed metric's position + 1
 //! metrics           varint
 //! per metric        name (varint length, bytes), control and treatment seen,
-//!                   contrast (flag byte, sums), limit (flag byte, sums)
+//!                   comparison (1 byte: 0 none, 1 of values, 2 of quantiles), limit (flag byte, sums)
+//! sample ratios     of users, then of those of whom something was left out: counts by share, and
+//!                   since when they are proved to be wrong, optional tick
+//! lines left out    counts per arm: fallbacks, values out of range
 //! checksum          8 bytes  the first of SHA-256 over everything before
 //!
-//! seen              count varint, sum 8 bytes, last tick optional
+//! seen              count varint, sum 8 bytes, clipped varint, last tick optional
+//! of values         sums of a contrast
+//! of quantiles      how many varint; per quantile: sums of a contrast, and of that which proves
+//!                   health (flag byte); bins of control and of treatment (how many varint, bins)
 //! optional tick     flag byte, then the second, 8 bytes
 //! sums of an arm    count varint, sum, used varint, three sums, clusters varint,
 //!                   per cluster: count varint, and its residual where the count is not 0
 //! ```
 //!
-//! Varints and floats are those of [`codec`](super::codec). Settings are not written: they follow
+//! Varints, floats and bins are those of [`codec`](super::codec), counts those of a
+//! [`Headcount`](super::Headcount). Settings are not written: they follow
 //! from the policy's revision, under which a rollout goes on to its end.
 
 use super::bernoulli::BernoulliProcess;
+use super::bins::Sketch;
 use super::codec::{CodecError, Reader, Writer};
 use super::contrast::{Contrast, ContrastSums};
 use super::engine::Engine;
 use super::limit::{Limit, LimitSums};
-use super::metric::{MetricEngine, Seen};
-use super::settings::EnginePlan;
+use super::metric::{Compared, MetricEngine, Seen};
+use super::quantile::{QuantileTest, Quantiles};
+use super::sample_ratio::SampleRatio;
+use super::settings::{ContrastPlan, ContrastSettings, EnginePlan, QuantileSettings};
 use super::variance::ArmSums;
 use crate::ids::Tick;
 use crate::policy::Policy;
 use sha2::{Digest as _, Sha256};
 
 /// Format of encoded engines that this build writes and reads.
-const ENGINE_FORMAT: u8 = 1;
+const ENGINE_FORMAT: u8 = 2;
+
+/// The oldest format that it reads.
+const ENGINE_FORMAT_OLDEST: u8 = 1;
+
+/// Comparisons by the byte that stands before them.
+const NO_COMPARISON: u8 = 0;
+const OF_VALUES: u8 = 1;
+const OF_QUANTILES: u8 = 2;
 
 /// Length of the checksum, in bytes.
 const CHECKSUM_BYTES: usize = 8;
@@ -48,6 +66,12 @@ impl Engine {
         for metric in &self.metrics {
             write_metric(&mut writer, metric);
         }
+        for ratio in [&self.users, &self.excluded] {
+            writer.by_share(&ratio.users);
+            write_tick(&mut writer, ratio.since);
+        }
+        writer.per_arm(self.fallback);
+        writer.per_arm(self.out_of_range);
         let mut bytes = writer.finish();
         let checksum = checksum(&bytes);
         bytes.extend_from_slice(&checksum);
@@ -70,7 +94,7 @@ impl Engine {
             .split_last_chunk()
             .ok_or(CodecError::Truncated("the checksum"))?;
         let mut reader = Reader::new(body);
-        reader.format(ENGINE_FORMAT)?;
+        let format = reader.format(ENGINE_FORMAT_OLDEST, ENGINE_FORMAT)?;
         if checksum(body) != *checked {
             return Err(CodecError::Checksum);
         }
@@ -81,7 +105,13 @@ impl Engine {
             return Err(CodecError::OtherMetrics);
         }
         for metric in &mut engine.metrics {
-            read_metric(&mut reader, metric)?;
+            read_metric(&mut reader, metric, format)?;
+        }
+        if format > ENGINE_FORMAT_OLDEST {
+            engine.users = read_ratio(&mut reader)?;
+            engine.excluded = read_ratio(&mut reader)?;
+            engine.fallback = reader.per_arm()?;
+            engine.out_of_range = reader.per_arm()?;
         }
         reader.end()?;
         let position = failed.checked_sub(1).map(usize::try_from).transpose();
@@ -104,15 +134,16 @@ fn write_metric(writer: &mut Writer, metric: &MetricEngine) {
     name.iter().for_each(|&byte| writer.byte(byte));
     write_seen(writer, metric.control);
     write_seen(writer, metric.treatment);
-    writer.byte(u8::from(metric.contrast.is_some()));
-    if let Some(contrast) = &metric.contrast {
-        let sums = &contrast.sums;
-        [sums.sum, sums.weight, sums.control_sum]
-            .into_iter()
-            .for_each(|sum| writer.float(sum));
-        sums.process.logs.into_iter().for_each(|log| writer.float(log));
-        write_arm(writer, &sums.treatment);
-        write_arm(writer, &sums.control);
+    match &metric.contrast {
+        None => writer.byte(NO_COMPARISON),
+        Some(Compared::Values(contrast)) => {
+            writer.byte(OF_VALUES);
+            write_contrast(writer, contrast);
+        }
+        Some(Compared::Quantiles(quantiles)) => {
+            writer.byte(OF_QUANTILES);
+            write_quantiles(writer, quantiles);
+        }
     }
     writer.byte(u8::from(metric.limit.is_some()));
     if let Some(limit) = &metric.limit {
@@ -125,7 +156,7 @@ fn write_metric(writer: &mut Writer, metric: &MetricEngine) {
     }
 }
 
-fn read_metric(reader: &mut Reader<'_>, metric: &mut MetricEngine) -> Result<(), CodecError> {
+fn read_metric(reader: &mut Reader<'_>, metric: &mut MetricEngine, format: u8) -> Result<(), CodecError> {
     let name = metric.plan.name.as_str().as_bytes();
     if reader.varint("the length of a name")? != name.len() as u64 {
         return Err(CodecError::OtherMetrics);
@@ -135,26 +166,18 @@ fn read_metric(reader: &mut Reader<'_>, metric: &mut MetricEngine) -> Result<(),
             return Err(CodecError::OtherMetrics);
         }
     }
-    metric.control = read_seen(reader)?;
-    metric.treatment = read_seen(reader)?;
-    if read_flag(reader)? != metric.contrast.is_some() {
-        return Err(CodecError::OtherMetrics);
-    }
-    if let (Some(settings), Some(contrast)) = (metric.plan.contrast, &mut metric.contrast) {
-        let [sum, weight, control_sum] = read_floats(reader)?;
-        let process = BernoulliProcess::resume(settings.test.odds_ratios, read_floats(reader)?);
-        let treatment = read_arm(reader, settings.test.clusters)?;
-        let control = read_arm(reader, settings.test.clusters)?;
-        let sums = ContrastSums {
-            treatment,
-            control,
-            sum,
-            weight,
-            control_sum,
-            process,
-        };
-        *contrast = Contrast::resume(settings, sums);
-    }
+    metric.control = read_seen(reader, format)?;
+    metric.treatment = read_seen(reader, format)?;
+    metric.contrast = match (reader.byte("a comparison")?, &metric.plan.contrast) {
+        (NO_COMPARISON, None) => None,
+        (OF_VALUES, Some(ContrastPlan::Values(settings))) => {
+            Some(Compared::Values(Box::new(read_contrast(reader, *settings)?)))
+        }
+        (OF_QUANTILES, Some(ContrastPlan::Quantiles(settings))) => {
+            Some(Compared::Quantiles(read_quantiles(reader, settings)?))
+        }
+        (_, _) => return Err(CodecError::OtherMetrics),
+    };
     if read_flag(reader)? != metric.limit.is_some() {
         return Err(CodecError::OtherMetrics);
     }
@@ -175,16 +198,95 @@ fn read_metric(reader: &mut Reader<'_>, metric: &mut MetricEngine) -> Result<(),
     Ok(())
 }
 
+fn write_contrast(writer: &mut Writer, contrast: &Contrast) {
+    let sums = &contrast.sums;
+    [sums.sum, sums.weight, sums.control_sum]
+        .into_iter()
+        .for_each(|sum| writer.float(sum));
+    sums.process.logs.into_iter().for_each(|log| writer.float(log));
+    write_arm(writer, &sums.treatment);
+    write_arm(writer, &sums.control);
+}
+
+fn read_contrast(reader: &mut Reader<'_>, settings: ContrastSettings) -> Result<Contrast, CodecError> {
+    let [sum, weight, control_sum] = read_floats(reader)?;
+    let process = BernoulliProcess::resume(settings.test.odds_ratios, read_floats(reader)?);
+    let sums = ContrastSums {
+        treatment: read_arm(reader, settings.test.clusters)?,
+        control: read_arm(reader, settings.test.clusters)?,
+        sum,
+        weight,
+        control_sum,
+        process,
+    };
+    Ok(Contrast::resume(settings, sums))
+}
+
+fn write_quantiles(writer: &mut Writer, quantiles: &Quantiles) {
+    writer.varint(quantiles.tests.len() as u64);
+    for test in &quantiles.tests {
+        write_contrast(writer, &test.exceedance);
+        writer.byte(u8::from(test.health.is_some()));
+        if let Some(health) = &test.health {
+            write_contrast(writer, health);
+        }
+    }
+    for sketch in [&quantiles.control, &quantiles.treatment] {
+        writer.varint(sketch.counts().len() as u64);
+        writer.bins(sketch.counts());
+    }
+}
+
+fn read_quantiles(reader: &mut Reader<'_>, settings: &[QuantileSettings]) -> Result<Quantiles, CodecError> {
+    if reader.varint("the number of quantiles")? != settings.len() as u64 {
+        return Err(CodecError::OtherMetrics);
+    }
+    let mut tests = Vec::with_capacity(settings.len());
+    for settings in settings {
+        let exceedance = read_contrast(reader, settings.exceedance)?;
+        let health = match (read_flag(reader)?, settings.moved) {
+            (true, Some(moved)) => Some(read_contrast(reader, moved.test)?),
+            (false, None) => None,
+            (true, None) | (false, Some(_)) => return Err(CodecError::OtherMetrics),
+        };
+        tests.push(QuantileTest {
+            settings: *settings,
+            exceedance,
+            health,
+        });
+    }
+    let [control, treatment] = [read_sketch(reader)?, read_sketch(reader)?];
+    Ok(Quantiles::resume(tests, control, treatment))
+}
+
+fn read_sketch(reader: &mut Reader<'_>) -> Result<Sketch, CodecError> {
+    let how_many = reader.varint("the number of bins")?;
+    Ok(Sketch::resume(reader.bins(how_many)?))
+}
+
+fn read_ratio(reader: &mut Reader<'_>) -> Result<SampleRatio, CodecError> {
+    Ok(SampleRatio {
+        users: reader.by_share()?,
+        since: read_tick(reader)?,
+    })
+}
+
 fn write_seen(writer: &mut Writer, seen: Seen) {
     writer.varint(seen.count);
     writer.float(seen.sum);
+    writer.varint(seen.clipped);
     write_tick(writer, seen.last);
 }
 
-fn read_seen(reader: &mut Reader<'_>) -> Result<Seen, CodecError> {
+fn read_seen(reader: &mut Reader<'_>, format: u8) -> Result<Seen, CodecError> {
     Ok(Seen {
         count: reader.varint("an arm's count")?,
         sum: reader.float("an arm's sum")?,
+        clipped: if format > ENGINE_FORMAT_OLDEST {
+            reader.varint("an arm's clipped values")?
+        } else {
+            0
+        },
         last: read_tick(reader)?,
     })
 }

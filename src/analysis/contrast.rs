@@ -20,7 +20,7 @@ const NULL_RATE_MAX: f64 = 0.999;
 /// Least expected number of harmful treated observations before a rate's health counts.
 const NULL_EVENTS_MIN: f64 = 10.0;
 /// Growth of the data beyond which "how many more" is not worth telling.
-const GROWTH_MAX: f64 = 1e6;
+pub(super) const GROWTH_MAX: f64 = 1e6;
 
 /// The comparison of treatment with control, over all ticks so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +109,9 @@ impl Contrast {
     pub(super) fn absorb(&mut self, tick: &ArmTallies) {
         let treatment = TickArm::of(&tick.treatment, self.coding);
         let control = TickArm::of(&tick.control, self.coding);
-        if let (Some(treatment), Some(control)) = (&treatment, &control) {
+        if let (Some(treatment), Some(control)) = (&treatment, &control)
+            && self.sums.control.count >= self.settings.control_min
+        {
             self.contrast(treatment, control);
         }
         // Centres learn from a tick with one arm too, but only after it: they must be predictions.
@@ -325,6 +327,12 @@ impl Contrast {
             }
         };
         (size > 0.0 && size.is_finite()).then_some(size)
+    }
+
+    /// Whether the estimate is no worse than the margin; none while either is unknown.
+    pub(super) fn within_margin(&self) -> Option<bool> {
+        let harm = self.reading.estimate()?;
+        self.margin().map(|margin| harm <= margin)
     }
 
     /// About how many more treated observations until health is proved, at the present estimate,

@@ -7,10 +7,11 @@
 use super::evidence::Viewpoint;
 use super::metric::MetricEngine;
 use super::reading::Reading;
+use super::sample_ratio::SampleRatio;
 use super::settings::EnginePlan;
 use super::special::log_sum_exp;
 use super::verdict::{Conclusion, conclude};
-use super::{Assessment, Comparison, Evidence, TickTally, Verdict};
+use super::{Assessment, Comparison, DataQuality, Evidence, Headcount, PerArm, TickTally, Verdict};
 use crate::ids::{MetricName, Tick};
 use crate::policy::{Alpha, Policy};
 use jiff::{SignedDuration, Timestamp};
@@ -21,9 +22,14 @@ pub struct Engine {
     alpha: Alpha,
     silence_max: SignedDuration,
     pub(super) metrics: Vec<MetricEngine>,
+    pub(super) users: SampleRatio,
+    pub(super) excluded: SampleRatio,
+    pub(super) fallback: PerArm,
+    pub(super) out_of_range: PerArm,
     /// The last closed tick.
     pub(super) through: Option<Tick>,
-    /// The blame of the first [`Verdict::Fail`], as an index: what is proved once stays proved.
+    /// The blame of the first [`Verdict::Fail`], or of the first of a critical metric, as an index: what
+    /// is proved once stays proved.
     pub(super) failed: Option<usize>,
 }
 
@@ -55,6 +61,10 @@ impl Engine {
             alpha: plan.alpha,
             silence_max: plan.silence_max,
             metrics,
+            users: SampleRatio::default(),
+            excluded: SampleRatio::default(),
+            fallback: PerArm::default(),
+            out_of_range: PerArm::default(),
             through: None,
             failed: None,
         }
@@ -70,17 +80,34 @@ impl Engine {
             return false;
         }
         self.through = Some(tick.tick);
+        let Headcount {
+            users,
+            excluded,
+            fallback,
+            out_of_range,
+        } = &tick.headcount;
+        self.users.absorb(tick.tick, users);
+        self.excluded.absorb(tick.tick, excluded);
+        self.fallback.merge(*fallback);
+        self.out_of_range.merge(*out_of_range);
         for metric in &mut self.metrics {
             if let Some(tallies) = tick.metrics.get(&metric.plan.name) {
                 metric.absorb(tick.tick, tallies);
             }
         }
         // Evidence is judged after every tick: a proof between two looks is a proof.
-        if self.failed.is_none() {
+        if self.failed.is_none_or(|failed| !self.is_critical(failed)) {
             let blame = conclude(&self.metrics, self.alpha.log_threshold()).blame;
-            self.failed = blame.and_then(|blame| self.position(&blame));
+            let blamed = blame.and_then(|blame| self.position(&blame));
+            // What is critical asks for more than other failures do, so it takes their place.
+            let weightier = blamed.filter(|blamed| self.is_critical(*blamed));
+            self.failed = weightier.or(self.failed).or(blamed);
         }
         true
+    }
+
+    fn is_critical(&self, index: usize) -> bool {
+        self.metrics.get(index).is_some_and(|metric| metric.plan.critical)
     }
 
     /// Notes that every tick up to `through` is closed, and that those not taken in were empty.
@@ -93,7 +120,8 @@ impl Engine {
         self.through
     }
 
-    /// What all metrics together say; a failure stays one, with the blame of its first tick.
+    /// What all metrics together say; a failure stays one, with the blame of its first tick, or of the
+    /// first one in which a critical metric failed.
     pub fn conclusion(&self) -> Conclusion {
         let now = conclude(&self.metrics, self.alpha.log_threshold());
         match self.failed.and_then(|index| self.metrics.get(index)) {
@@ -121,9 +149,10 @@ impl Engine {
 
     /// The conclusion at `now`, in a step that began at `since`.
     ///
-    /// In this order: a failure, now or at any tick before, is [`Verdict::Fail`]; a guardrail whose
-    /// arm has been silent for too long makes it [`Verdict::Invalid`]; all guardrails proved healthy
-    /// make it [`Verdict::Pass`]. Silence counts from the later of `since` and the end of the arm's
+    /// In this order: a failure, now or at any tick before, is [`Verdict::Fail`]; users who did not come
+    /// to the arms as planned, those of whom something was left out included, and a guardrail whose arm
+    /// has been silent for too long make it [`Verdict::Invalid`]; all guardrails proved healthy make it
+    /// [`Verdict::Pass`]. With [`Comparison::TreatmentOnly`] there is no split to be wrong. Silence counts from the later of `since` and the end of the arm's
     /// last tick; with [`Comparison::TreatmentOnly`], control may be silent.
     ///
     /// Intervals hold at once for all looks with probability 1 − alpha, half of alpha on each side.
@@ -133,6 +162,7 @@ impl Engine {
             since,
             comparison,
             silence_max: self.silence_max,
+            threshold: self.alpha.log_threshold(),
             interval_threshold: self.alpha.log_threshold() + std::f64::consts::LN_2,
         };
         let metrics: Vec<Evidence> = self.metrics.iter().map(|metric| metric.evidence(&view)).collect();
@@ -142,8 +172,12 @@ impl Engine {
             blame,
             ..
         } = self.conclusion();
-        let silent = metrics.iter().any(|metric| metric.silent_since.is_some());
-        let verdict = if silent && verdict != Verdict::Fail {
+        let data = self.data();
+        let invalid = match comparison {
+            Comparison::Concurrent => data.mismatch().is_some(),
+            Comparison::TreatmentOnly => false,
+        } || metrics.iter().any(|metric| metric.silent_since.is_some());
+        let verdict = if invalid && verdict != Verdict::Fail {
             Verdict::Invalid
         } else {
             verdict
@@ -158,7 +192,17 @@ impl Engine {
             threshold_limit: Alpha::LIMIT.log_threshold(),
             blame,
             treated: self.treated(),
+            data,
             metrics,
+        }
+    }
+
+    fn data(&self) -> DataQuality {
+        DataQuality {
+            split: self.users.evidence(),
+            excluded: self.excluded.evidence(),
+            fallback: self.fallback,
+            out_of_range: self.out_of_range,
         }
     }
 

@@ -1,8 +1,11 @@
 //! What one metric shows to people, at one moment.
 
-use super::metric::{MetricEngine, Seen};
-use super::{Comparison, Evidence, Verdict};
+use super::bins::LogBin;
+use super::metric::{Compared, MetricEngine, Seen};
+use super::quantile::{QuantileTest, Quantiles};
+use super::{Comparison, Evidence, QuantileEvidence, Verdict};
 use crate::ids::Tick;
+use crate::policy::Better;
 use jiff::{SignedDuration, Timestamp};
 
 /// The moment and the rules that evidence is shown under.
@@ -14,6 +17,8 @@ pub(super) struct Viewpoint {
     pub(super) comparison: Comparison,
     /// How long an arm of a guardrail may be silent.
     pub(super) silence_max: SignedDuration,
+    /// What the combined log e-value must reach: −ln alpha.
+    pub(super) threshold: f64,
     /// What a null's log e-value must reach for the null to lie outside of the interval.
     pub(super) interval_threshold: f64,
 }
@@ -28,7 +33,8 @@ impl MetricEngine {
         let failed = [reading, limit]
             .into_iter()
             .flatten()
-            .any(|test| test.verdict == Verdict::Fail);
+            .any(|test| test.verdict == Verdict::Fail)
+            || self.fails_alone(view.threshold);
         let verdict = if failed {
             Verdict::Fail
         } else if silent_since.is_some() {
@@ -36,14 +42,22 @@ impl MetricEngine {
         } else {
             reading.map_or(Verdict::Inconclusive, |test| test.verdict)
         };
+        let logarithmic = self.plan.logarithmic;
+        let effect = contrast.map_or(Effect::default(), |contrast| self.effect(contrast, view));
         Evidence {
             metric: self.plan.name.clone(),
             role: self.plan.role,
-            control: self.control.evidence(),
-            treatment: self.treatment.evidence(),
-            difference: contrast.and_then(|contrast| contrast.difference()),
-            interval: self.interval(view.interval_threshold),
-            margin: contrast.and_then(|contrast| contrast.margin()),
+            control: self.control.evidence(logarithmic),
+            treatment: self.treatment.evidence(logarithmic),
+            quantiles: match contrast {
+                Some(Compared::Quantiles(quantiles)) => quantiles.evidence(),
+                Some(Compared::Values(_)) | None => Vec::new(),
+            },
+            relative: logarithmic,
+            difference: effect.difference,
+            interval: effect.interval,
+            margin: effect.margin,
+            within_margin: contrast.and_then(|contrast| contrast.within_margin()),
             log_e_worse: reading.map_or(0.0, |test| test.log_e_worse),
             log_e_non_inferior: reading.map_or(0.0, |test| test.log_e_non_inferior),
             log_e_limit: limit.map(|test| test.log_e_worse),
@@ -57,15 +71,35 @@ impl MetricEngine {
         }
     }
 
+    /// How far treatment is from control, as people read it.
+    fn effect(&self, compared: &Compared, view: &Viewpoint) -> Effect {
+        let contrast = match compared {
+            Compared::Values(contrast) => contrast,
+            Compared::Quantiles(quantiles) => return quantiles.effect(),
+        };
+        let difference = contrast.difference();
+        let interval = difference
+            .zip(contrast.half_width(view.interval_threshold))
+            .map(|(difference, half_width)| self.cut(difference, half_width))
+            .filter(|(lower, upper)| lower.is_finite() && upper.is_finite());
+        let effect = Effect {
+            difference,
+            interval,
+            margin: contrast.margin(),
+        };
+        if self.plan.logarithmic {
+            effect.of_ratios(self.plan.better())
+        } else {
+            effect
+        }
+    }
+
     /// The confidence interval, cut to what differences of means can be at all.
-    fn interval(&self, log_threshold: f64) -> Option<(f64, f64)> {
-        let contrast = self.contrast.as_ref()?;
-        let difference = contrast.difference()?;
-        let half_width = contrast.half_width(log_threshold)?;
+    fn cut(&self, difference: f64, half_width: f64) -> (f64, f64) {
         let span = self.plan.span;
         let lower = (difference - half_width).max(-span).min(difference);
         let upper = (difference + half_width).min(span).max(difference);
-        (lower.is_finite() && upper.is_finite()).then_some((lower, upper))
+        (lower, upper)
     }
 
     /// Since when an arm that must speak has been silent for too long; guardrails only.
@@ -82,6 +116,56 @@ impl MetricEngine {
             .map(|seen| seen.last.map_or(view.since, |last| view.since.max(end_of(last))))
             .filter(|&quiet_from| view.now.duration_since(quiet_from) >= view.silence_max)
             .min()
+    }
+}
+
+/// A difference with its interval, and what is tolerated of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Effect {
+    difference: Option<f64>,
+    interval: Option<(f64, f64)>,
+    margin: Option<f64>,
+}
+
+impl Effect {
+    /// Differences of logarithms as ratios of values: 0.12 is 12% more.
+    fn of_ratios(self, better: Better) -> Self {
+        let finite = |value: f64| Some(value.exp_m1()).filter(|ratio| ratio.is_finite());
+        Self {
+            difference: self.difference.and_then(finite),
+            interval: self
+                .interval
+                .and_then(|(lower, upper)| finite(lower).zip(finite(upper))),
+            margin: self.margin.and_then(|margin| match better {
+                Better::Lower => finite(margin),
+                Better::Higher => finite(-margin).map(|lost| -lost),
+            }),
+        }
+    }
+}
+
+impl Quantiles {
+    fn effect(&self) -> Effect {
+        Effect {
+            difference: self.highest().map(|(control, treatment)| treatment - control),
+            interval: None,
+            margin: self.margin(),
+        }
+    }
+
+    fn evidence(&self) -> Vec<QuantileEvidence> {
+        let of_test = |test: &QuantileTest| {
+            let (quantile, reading) = (test.settings.quantile, test.reading());
+            QuantileEvidence {
+                quantile,
+                control: self.control.quantile(quantile.ratio()).map(LogBin::middle),
+                treatment: self.treatment.quantile(quantile.ratio()).map(LogBin::middle),
+                log_e_worse: reading.log_e_worse,
+                log_e_non_inferior: reading.log_e_non_inferior,
+                verdict: reading.verdict,
+            }
+        };
+        self.tests.iter().map(of_test).collect()
     }
 }
 

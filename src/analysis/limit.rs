@@ -68,7 +68,8 @@ impl Limit {
 
     /// Takes in treatment's part of one tick (ENGINE section 3).
     pub(super) fn absorb(&mut self, treatment: &Tally) {
-        let Some(tick) = TickArm::of(treatment, self.coding) else {
+        let exceedances = self.settings.edge.map(|edge| treatment.exceedances(edge));
+        let Some(tick) = TickArm::of(exceedances.as_ref().unwrap_or(treatment), self.coding) else {
             return;
         };
         let limit = self.coding.encode(self.settings.limit);

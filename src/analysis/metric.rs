@@ -2,7 +2,9 @@
 
 use super::contrast::Contrast;
 use super::limit::Limit;
-use super::settings::MetricPlan;
+use super::quantile::Quantiles;
+use super::reading::Reading;
+use super::settings::{ContrastPlan, MetricPlan};
 use super::special::count_as_f64;
 use super::{ArmEvidence, ArmTallies, Tally};
 use crate::ids::Tick;
@@ -16,18 +18,68 @@ pub(super) struct MetricEngine {
     pub(super) log_share: Option<f64>,
     pub(super) control: Seen,
     pub(super) treatment: Seen,
-    pub(super) contrast: Option<Contrast>,
+    pub(super) contrast: Option<Compared>,
     pub(super) limit: Option<Limit>,
+}
+
+/// What treatment and control are compared by.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Compared {
+    /// The values that were added up.
+    Values(Box<Contrast>),
+    /// Quantiles.
+    Quantiles(Quantiles),
 }
 
 /// What one arm has sent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Seen {
     pub(super) count: u64,
-    /// In metric units.
+    /// Of what is added up: values or their logarithms.
     pub(super) sum: f64,
+    /// How many values were cut before they were added up.
+    pub(super) clipped: u64,
     /// The last tick with an observation.
     pub(super) last: Option<Tick>,
+}
+
+impl Compared {
+    fn new(plan: &ContrastPlan) -> Self {
+        match plan {
+            ContrastPlan::Values(settings) => Self::Values(Box::new(Contrast::new(*settings))),
+            ContrastPlan::Quantiles(settings) => Self::Quantiles(Quantiles::new(settings)),
+        }
+    }
+
+    fn absorb(&mut self, tick: &ArmTallies) {
+        match self {
+            Self::Values(contrast) => contrast.absorb(tick),
+            Self::Quantiles(quantiles) => quantiles.absorb(tick),
+        }
+    }
+
+    pub(super) fn reading(&self) -> &Reading {
+        match self {
+            Self::Values(contrast) => contrast.reading(),
+            Self::Quantiles(quantiles) => quantiles.reading(),
+        }
+    }
+
+    /// About how many more treated observations until health is proved.
+    pub(super) fn needs(&self) -> Option<u64> {
+        match self {
+            Self::Values(contrast) => contrast.needs(),
+            Self::Quantiles(quantiles) => quantiles.needs(),
+        }
+    }
+
+    /// Whether the estimate is no worse than the margin; none while that cannot be told.
+    pub(super) fn within_margin(&self) -> Option<bool> {
+        match self {
+            Self::Values(contrast) => contrast.within_margin(),
+            Self::Quantiles(quantiles) => quantiles.within_margin(),
+        }
+    }
 }
 
 impl Seen {
@@ -35,15 +87,19 @@ impl Seen {
         if tally.is_usable() {
             self.count = self.count.saturating_add(tally.count);
             self.sum += tally.sum;
+            self.clipped = self.clipped.saturating_add(tally.clipped);
             self.last = Some(tick);
         }
     }
 
-    pub(super) fn evidence(&self) -> ArmEvidence {
+    /// The arm's numbers; a mean of logarithms becomes that of values.
+    pub(super) fn evidence(&self, logarithmic: bool) -> ArmEvidence {
         let mean = (self.count > 0).then(|| self.sum / count_as_f64(self.count));
+        let mean = if logarithmic { mean.map(f64::exp) } else { mean };
         ArmEvidence {
             count: self.count,
             mean: mean.filter(|mean| mean.is_finite()),
+            clipped: self.clipped,
             last_seen: self.last,
         }
     }
@@ -55,7 +111,7 @@ impl MetricEngine {
             log_share,
             control: Seen::default(),
             treatment: Seen::default(),
-            contrast: plan.contrast.map(Contrast::new),
+            contrast: plan.contrast.as_ref().map(Compared::new),
             limit: plan.limit.map(Limit::new),
             plan,
         }
@@ -70,6 +126,17 @@ impl MetricEngine {
         if let Some(limit) = &mut self.limit {
             limit.absorb(&tallies.treatment);
         }
+    }
+
+    /// Its part in the combined e-value, as a logarithm; none when it has no part in it.
+    pub(super) fn log_part(&self) -> Option<f64> {
+        let reading = self.contrast.as_ref()?.reading();
+        self.log_share.map(|share| share + reading.log_e_worse)
+    }
+
+    /// Whether it is critical, and its part alone reaches `threshold`, −ln alpha.
+    pub(super) fn fails_alone(&self, threshold: f64) -> bool {
+        self.plan.critical && self.log_part().is_some_and(|part| part >= threshold)
     }
 
     /// Whether what it shows has consequences.

@@ -9,13 +9,10 @@
 //! shifts fast alike.
 
 use super::settings::MixturePoint;
-use super::special::{log_half_normal_factor, log_sum_exp, t_to_z, z_to_t};
+use super::special::{least_crossing, log_half_normal_factor, log_sum_exp, t_to_z, z_to_t};
 
 /// Largest information ratio `I τ²`; beyond it the mixture has long settled, and infinity is near.
 const RATIO_MAX: f64 = 1e300;
-
-/// Halvings of a bisection: enough for the last bits of an `f64`.
-const HALVINGS: usize = 80;
 
 /// A statistic that is positive when it speaks against its null, and how far it may stray under it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,26 +98,6 @@ const Z_MAX: f64 = 1e6;
 
 fn information(weight: f64, variance: f64) -> f64 {
     weight * (weight / variance)
-}
-
-/// The least point from `low` to `high` where `crosses` turns true, by bisection.
-fn least_crossing(low: f64, high: f64, crosses: impl Fn(f64) -> bool) -> Option<f64> {
-    if crosses(low) {
-        return Some(low);
-    }
-    if !crosses(high) {
-        return None;
-    }
-    let (mut below, mut above) = (low, high);
-    for _ in 0..HALVINGS {
-        let middle = below + (above - below) / 2.0;
-        if crosses(middle) {
-            above = middle;
-        } else {
-            below = middle;
-        }
-    }
-    Some(above)
 }
 
 #[cfg(test)]

@@ -10,21 +10,31 @@
 //! metrics, `evidence` shows each. `tally` adds up, `codec` and `checkpoint` write down.
 
 use crate::ids::{Cluster, MetricName, Tick};
-use crate::policy::Role;
+use crate::policy::{Quantile, Role};
+use bins::LogBin;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
+pub use headcount::{ByShare, HEADCOUNT_FORMAT, Headcount, PerArm};
+pub use observation::Observation;
+
 mod arm;
 mod bernoulli;
+pub mod bins;
 mod checkpoint;
 pub mod codec;
 mod contrast;
 pub mod engine;
 mod evidence;
+mod headcount;
 mod limit;
 mod metric;
 mod mixture;
+mod observation;
+mod plan;
+mod quantile;
 pub mod reading;
+mod sample_ratio;
 pub mod settings;
 mod special;
 mod tally;
@@ -42,8 +52,12 @@ pub struct Tally {
     pub sum: f64,
     /// The sum of their squares.
     pub sum_of_squares: f64,
+    /// How many of them were cut before they were added up.
+    pub clipped: u64,
     /// Count and sum by cluster; clusters without observations are absent.
     pub clusters: BTreeMap<Cluster, ClusterTally>,
+    /// Counts by cluster and bin, where quantiles are compared; a cluster's add up to its count.
+    pub bins: BTreeMap<(Cluster, LogBin), u64>,
 }
 
 /// Count and sum of one cluster.
@@ -71,6 +85,8 @@ pub struct TickTally {
     pub tick: Tick,
     /// By metric; metrics without observations are absent.
     pub metrics: BTreeMap<MetricName, ArmTallies>,
+    /// Who came, and what was left out.
+    pub headcount: Headcount,
 }
 
 /// What a metric, or all of them together, say about the candidate.
@@ -91,13 +107,19 @@ pub enum Verdict {
 pub struct ArmEvidence {
     /// Observations so far.
     pub count: u64,
-    /// Their mean; none without observations.
+    /// Their mean, in metric units: the geometric one where logarithms are compared, that of the cut
+    /// values where they are cut at a cap; none without observations.
     pub mean: Option<f64>,
+    /// How many values were cut: at the cap, or at the least value that has a logarithm.
+    pub clipped: u64,
     /// The last tick with an observation.
     pub last_seen: Option<Tick>,
 }
 
-/// What one metric shows; all differences are treatment − control in metric units.
+/// What one metric shows; all differences are treatment − control.
+///
+/// They are in metric units, or where [`Self::relative`] says so ratios of the control's: 0.12 is 12%
+/// more. Of several quantiles, they are those of the highest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     /// The metric.
@@ -108,14 +130,20 @@ pub struct Evidence {
     pub control: ArmEvidence,
     /// The candidate's numbers.
     pub treatment: ArmEvidence,
+    /// Each quantile, rising, where quantiles are compared.
+    pub quantiles: Vec<QuantileEvidence>,
+    /// Whether difference, interval and margin are ratios of the control's mean.
+    pub relative: bool,
     /// Estimated difference.
     pub difference: Option<f64>,
     /// Confidence interval of the difference, lower and upper, at 1 − alpha for all looks at once;
     /// none until there is enough data for any.
     pub interval: Option<(f64, f64)>,
-    /// The tolerated worsening in metric units, as a positive number; none while a relative one has
-    /// no control to be relative to.
+    /// The tolerated worsening in the unit of the difference, as a positive number; none while a
+    /// relative one has no control to be relative to, and where it is one of exceedances.
     pub margin: Option<f64>,
+    /// Whether the estimate, stratified by tick, is no worse than the margin; none without one.
+    pub within_margin: Option<bool>,
     /// Log e-value against "not worse"; reaching `threshold` is proof of worsening.
     ///
     /// This and the other log e-values are 0 until there is enough data for any evidence.
@@ -132,6 +160,74 @@ pub struct Evidence {
     /// Since when an arm of this guardrail has been silent, once that is too long; the verdict is
     /// then [`Verdict::Invalid`], unless it is [`Verdict::Fail`].
     pub silent_since: Option<Timestamp>,
+}
+
+/// What one quantile of a metric shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantileEvidence {
+    /// The quantile.
+    pub quantile: Quantile,
+    /// Its value among control's observations, to 1%, in metric units; none without observations.
+    pub control: Option<f64>,
+    /// Its value among treatment's observations.
+    pub treatment: Option<f64>,
+    /// Log e-value against "treatment lies above the control's quantile no more often than control".
+    pub log_e_worse: f64,
+    /// Log e-value against "worse than the margin".
+    pub log_e_non_inferior: f64,
+    /// Its own conclusion.
+    pub verdict: Verdict,
+}
+
+/// Whether users came to the arms as planned.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RatioEvidence {
+    /// How many there are.
+    pub users: PerArm,
+    /// How many of them were planned for treatment.
+    pub expected: f64,
+    /// Log e-value against "as planned"; reaching `−ln` of [`Alpha::SAMPLE_RATIO`](crate::policy::Alpha)
+    /// is proof that they did not.
+    pub log_e: f64,
+    /// When that was proved first; a proof stays one.
+    pub since: Option<Timestamp>,
+}
+
+/// Whether the data can carry a verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DataQuality {
+    /// Users, each at first sight.
+    pub split: RatioEvidence,
+    /// Users of whom an observation was left out, each at the first of them.
+    pub excluded: RatioEvidence,
+    /// Observations that were left out because the application had served a fallback of its own.
+    pub fallback: PerArm,
+    /// Observations that were left out because a value was out of range.
+    pub out_of_range: PerArm,
+}
+
+/// Users who did not come to the arms as planned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mismatch {
+    /// Which users.
+    pub of: MismatchOf,
+    /// How many there are in treatment.
+    pub treatment: u64,
+    /// How many there are in both arms.
+    pub users: u64,
+    /// About how many were planned for treatment.
+    pub expected: u64,
+    /// When it was proved.
+    pub since: Timestamp,
+}
+
+/// Which users did not come as planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MismatchOf {
+    /// All who were observed.
+    Users,
+    /// Those of whom an observation was left out.
+    Exclusions,
 }
 
 /// The conclusion over all metrics at one moment.
@@ -156,6 +252,8 @@ pub struct Assessment {
     pub blame: Option<MetricName>,
     /// Least number of treated observations over the guardrails.
     pub treated: u64,
+    /// Whether the data can carry a verdict.
+    pub data: DataQuality,
     /// One entry per metric of the policy, in its order.
     pub metrics: Vec<Evidence>,
 }

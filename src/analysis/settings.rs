@@ -1,9 +1,10 @@
 //! What the tests of a rollout are told before the first observation.
 //!
-//! All of it is fixed by the policy: a setting that depended on data would void the error bounds.
+//! All of it is fixed by the policy, through `plan`: a setting that depended on data would void the error bounds.
 
-use crate::ids::{Cluster, MetricName};
-use crate::policy::{Alpha, Better, Margin, Metric, MetricKind, Policy, Role};
+use super::bins::LogBin;
+use crate::ids::MetricName;
+use crate::policy::{Alpha, Better, Quantile, Role};
 use jiff::SignedDuration;
 
 /// One point of a mixture: an effect size, and its share of the prior mass.
@@ -37,7 +38,8 @@ pub struct TestSettings {
     pub scales: [MixturePoint; 3],
     /// Odds ratios of the Bernoulli mixture; for rates.
     pub odds_ratios: [MixturePoint; 4],
-    /// How many clusters the variance sums over, 1 to [`Cluster::COUNT`]; a cluster's number is taken
+    /// How many clusters the variance sums over, 1 to
+    /// [`Cluster::COUNT`](crate::ids::Cluster::COUNT); a cluster's number is taken
     /// modulo this.
     pub clusters: usize,
     /// Least number of treated observations before any evidence counts.
@@ -75,6 +77,53 @@ pub struct ContrastSettings {
     pub unit: HarmUnit,
     /// How many observations of control [`TestSettings::prior_centre`] stands for; at least 0.
     pub prior_weight: f64,
+    /// How many observations of control must be known before a tick enters the comparison: a mean that
+    /// nobody could guess is learned first, or the first tick's surprise would widen all variance.
+    pub control_min: u64,
+}
+
+/// Settings of the comparison of one quantile: of how often values lie above the control's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QuantileSettings {
+    /// The quantile.
+    pub quantile: Quantile,
+    /// The bin whose upper edge is taken for the control's quantile until enough is known of it.
+    pub seed: Option<LogBin>,
+    /// How many observations of control in earlier ticks are enough to take the edge from them.
+    pub control_min: u64,
+    /// The comparison of values above that edge, counted as 1, with those up to it, counted as 0.
+    pub exceedance: ContrastSettings,
+    /// How health is proved; none where the margin of [`Self::exceedance`] says it.
+    pub moved: Option<MovedEdge>,
+}
+
+/// The proof of health where the margin is one of values: treatment's edge is moved up by the margin,
+/// and its values must then lie above that edge less often than the control's above theirs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MovedEdge {
+    /// How far.
+    pub by: EdgeMove,
+    /// The comparison of values up to the edges; its alpha is that of a false proof of health.
+    pub test: ContrastSettings,
+}
+
+/// How far an edge is moved up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum EdgeMove {
+    /// By bins: a ratio of values.
+    Bins(i16),
+    /// By a difference of values, in metric units.
+    Value(f64),
+}
+
+/// What is compared with control.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ContrastPlan {
+    /// The values as they were added up.
+    Values(ContrastSettings),
+    /// Exceedances of the control's quantiles, which share the metric's part in the verdict equally;
+    /// rising, at least one.
+    Quantiles(Vec<QuantileSettings>),
 }
 
 /// Settings of the comparison of treatment with a fixed limit.
@@ -82,8 +131,11 @@ pub struct ContrastSettings {
 pub struct LimitSettings {
     /// What both kinds of test need.
     pub test: TestSettings,
-    /// The limit in metric units: a floor where higher is better, else a ceiling.
+    /// The limit in the units of what is added up: a floor where higher is better, else a ceiling.
     pub limit: f64,
+    /// Where it is a quantile that is limited: the bin whose upper edge the limit is. Values above it
+    /// are then counted as 1, and [`Self::limit`] is the share of them that is allowed.
+    pub edge: Option<LogBin>,
 }
 
 /// The tests of one metric.
@@ -95,10 +147,14 @@ pub struct MetricPlan {
     pub role: Role,
     /// Share in the combined e-value, relative to the other metrics'; above 0.
     pub weight: f64,
-    /// Greatest minus least value; no difference of means is larger.
+    /// Whether a proof that it is worse takes the candidate back inside of the margin, too.
+    pub critical: bool,
+    /// Whether what is added up are logarithms of the values.
+    pub logarithmic: bool,
+    /// Greatest minus least of what is added up; no difference of means is larger.
     pub span: f64,
     /// The comparison with control; none where only a limit is watched.
-    pub contrast: Option<ContrastSettings>,
+    pub contrast: Option<ContrastPlan>,
     /// The comparison with a limit.
     pub limit: Option<LimitSettings>,
 }
@@ -114,151 +170,14 @@ pub struct EnginePlan {
     pub metrics: Vec<MetricPlan>,
 }
 
-/// Scales of the half-normal mixture in margins, and their shares (STATISTICS 1.2).
-const SCALES_IN_MARGINS: [MixturePoint; 3] = [
-    MixturePoint {
-        size: 1.0,
-        share: 0.5,
-    },
-    MixturePoint {
-        size: 3.0,
-        share: 0.3,
-    },
-    MixturePoint {
-        size: 9.0,
-        share: 0.2,
-    },
-];
-/// Odds ratios of the Bernoulli mixture, and their shares (STATISTICS 1.3).
-const ODDS_RATIOS: [MixturePoint; 4] = [
-    MixturePoint {
-        size: 1.3,
-        share: 0.25,
-    },
-    MixturePoint {
-        size: 1.8,
-        share: 0.25,
-    },
-    MixturePoint {
-        size: 3.0,
-        share: 0.25,
-    },
-    MixturePoint {
-        size: 6.0,
-        share: 0.25,
-    },
-];
-/// Guards of STATISTICS 1.2: before these, sums are too far from normal.
-const TREATED_MIN: u64 = 20;
-const EFFECTIVE_CLUSTERS_MIN: f64 = 12.0;
-/// How many observations of control a declared baseline stands for.
-const BASELINE_WEIGHT: f64 = 200.0;
-/// How many observations of control a guess stands for.
-const GUESS_WEIGHT: f64 = 10.0;
-/// Rate of harm that is guessed without a baseline.
-const HARM_RATE_GUESS: f64 = 0.05;
-
-impl EnginePlan {
-    /// The tests that a policy asks for.
-    ///
-    /// A metric's prior centre is its declared baseline; without one, the middle of a score's
-    /// range, or a rate of harm of 5%. A relative margin becomes the scale of the mixture through
-    /// that same centre, or through half of the range where the centre is 0: a wrong scale costs
-    /// some speed, never validity.
-    pub fn of(policy: &Policy) -> Self {
-        let alpha = policy.analysis.alpha;
-        Self {
-            alpha,
-            silence_max: policy.analysis.no_data.after,
-            metrics: policy
-                .metrics
-                .iter()
-                .map(|metric| MetricPlan::of(metric, alpha))
-                .collect(),
-        }
-    }
-}
-
 impl MetricPlan {
-    fn of(metric: &Metric, alpha: Alpha) -> Self {
-        let (min, max) = metric.kind.range();
-        let (margin, unit, scale) = margin_in_unit(metric);
-        let test = TestSettings {
-            statistic: match metric.kind {
-                MetricKind::Score { .. } => Statistic::Mean,
-                MetricKind::Rate => Statistic::Rate,
-            },
-            better: metric.better,
-            alpha,
-            scales: SCALES_IN_MARGINS.map(|point| MixturePoint {
-                size: point.size * scale,
-                ..point
-            }),
-            odds_ratios: ODDS_RATIOS,
-            clusters: Cluster::COUNT,
-            treated_min: TREATED_MIN,
-            effective_clusters_min: EFFECTIVE_CLUSTERS_MIN,
-            prior_centre: prior_centre(metric),
-        };
-        let contrast = ContrastSettings {
-            test,
-            alpha_non_inferior: Alpha::NON_INFERIOR,
-            margin,
-            tolerance: 0.0,
-            unit,
-            prior_weight: if metric.baseline.is_some() {
-                BASELINE_WEIGHT
-            } else {
-                GUESS_WEIGHT
-            },
-        };
-        let limit = |limit| LimitSettings {
-            test: TestSettings {
-                alpha: Alpha::LIMIT,
-                ..test
-            },
-            limit,
-        };
-        Self {
-            name: metric.name.clone(),
-            role: metric.role,
-            weight: metric.weight,
-            span: max - min,
-            contrast: Some(contrast),
-            limit: metric.limit.map(limit),
-        }
+    /// Which way of what is added up is good.
+    pub(super) fn better(&self) -> Better {
+        let of_contrast = self.contrast.as_ref().and_then(|contrast| match contrast {
+            ContrastPlan::Values(settings) => Some(settings.test.better),
+            ContrastPlan::Quantiles(settings) => settings.first().map(|first| first.exceedance.test.better),
+        });
+        let of_limit = self.limit.map(|limit| limit.test.better);
+        of_contrast.or(of_limit).unwrap_or(Better::Lower)
     }
-}
-
-/// The mean that is expected before any data.
-fn prior_centre(metric: &Metric) -> f64 {
-    let guess = match (metric.kind, metric.better) {
-        (MetricKind::Score { min, max }, Better::Lower | Better::Higher) => min / 2.0 + max / 2.0,
-        (MetricKind::Rate, Better::Lower) => HARM_RATE_GUESS,
-        (MetricKind::Rate, Better::Higher) => 1.0 - HARM_RATE_GUESS,
-    };
-    metric.baseline.unwrap_or(guess)
-}
-
-/// The margin and its unit, and its size in metric units as far as that is known before data.
-fn margin_in_unit(metric: &Metric) -> (f64, HarmUnit, f64) {
-    let ratio = match metric.margin {
-        Margin::Absolute(size) => return (size, HarmUnit::Metric, size),
-        Margin::Relative(ratio) => ratio,
-    };
-    let (min, max) = metric.kind.range();
-    let centre = prior_centre(metric).abs();
-    let whole = if centre > 0.0 {
-        centre
-    } else {
-        max / 2.0 - min / 2.0
-    };
-    let unit = match (metric.kind, metric.better) {
-        // Such a rate is tested as one minus itself, but people mean a share of the rate they see.
-        (MetricKind::Rate, Better::Higher) => HarmUnit::ControlGood,
-        (MetricKind::Rate, Better::Lower) | (MetricKind::Score { .. }, Better::Lower | Better::Higher) => {
-            HarmUnit::ControlMean
-        }
-    };
-    (ratio, unit, ratio * whole)
 }

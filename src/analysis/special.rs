@@ -11,6 +11,9 @@ const SERIES_BELOW: f64 = -30.0;
 /// Largest size of a t statistic; beyond it t² would overflow, and the verdict has long been clear.
 const T_MAX: f64 = 1e150;
 
+/// Halvings of a bisection: enough for the last bits of an `f64`.
+const HALVINGS: usize = 80;
+
 /// The count as a float: exact up to 2^53, to 16 digits beyond.
 #[expect(
     clippy::cast_precision_loss,
@@ -78,6 +81,26 @@ pub(super) fn z_to_t(z: f64, df: f64) -> f64 {
 
 fn wallace_factor(df: f64) -> f64 {
     (8.0 * df + 1.0) / (8.0 * df + 3.0)
+}
+
+/// The least point from `low` to `high` where `crosses` turns true, by bisection.
+pub(super) fn least_crossing(low: f64, high: f64, crosses: impl Fn(f64) -> bool) -> Option<f64> {
+    if crosses(low) {
+        return Some(low);
+    }
+    if !crosses(high) {
+        return None;
+    }
+    let (mut below, mut above) = (low, high);
+    for _ in 0..HALVINGS {
+        let middle = below + (above - below) / 2.0;
+        if crosses(middle) {
+            above = middle;
+        } else {
+            below = middle;
+        }
+    }
+    Some(above)
 }
 
 #[cfg(test)]

@@ -1,20 +1,32 @@
 //! Tallies are sums: observations, batches and replicas fold in any order to the same numbers.
 
-use super::{ArmTallies, ClusterTally, Tally};
+use super::bins::LogBin;
+use super::special::count_as_f64;
+use super::{ArmTallies, ClusterTally, Observation, Tally};
 use crate::ids::{Arm, Cluster};
 
 impl Tally {
-    /// Counts one observation: `value` in metric units, finite; 0 or 1 for a rate.
+    /// Counts one observation, whose value is 0 or 1 for a rate.
     ///
     /// Counts stop at [`u64::MAX`] instead of wrapping.
-    pub fn add(&mut self, cluster: Cluster, value: f64) {
+    pub fn add(&mut self, cluster: Cluster, observation: impl Into<Observation>) {
+        let Observation { value, bin, clipped } = observation.into();
         self.count = self.count.saturating_add(1);
         self.sum += value;
         self.sum_of_squares += value * value;
+        self.clipped = self.clipped.saturating_add(u64::from(clipped));
         self.clusters
             .entry(cluster)
             .or_default()
             .merge(ClusterTally { count: 1, sum: value });
+        if let Some(bin) = bin {
+            self.add_to_bin(cluster, bin, 1);
+        }
+    }
+
+    fn add_to_bin(&mut self, cluster: Cluster, bin: LogBin, count: u64) {
+        let entry = self.bins.entry((cluster, bin)).or_default();
+        *entry = entry.saturating_add(count);
     }
 
     /// Adds what another tally has counted; commutative and, up to rounding, associative.
@@ -22,9 +34,35 @@ impl Tally {
         self.count = self.count.saturating_add(other.count);
         self.sum += other.sum;
         self.sum_of_squares += other.sum_of_squares;
+        self.clipped = self.clipped.saturating_add(other.clipped);
         for (&cluster, &part) in &other.clusters {
             self.clusters.entry(cluster).or_default().merge(part);
         }
+        for (&(cluster, bin), &count) in &other.bins {
+            self.add_to_bin(cluster, bin, count);
+        }
+    }
+
+    /// Bins of one cluster, rising, with their counts.
+    pub(super) fn bins_of(&self, cluster: Cluster) -> impl Iterator<Item = (LogBin, u64)> + Clone {
+        let of_cluster = self
+            .bins
+            .range((cluster, LogBin::LEAST)..=(cluster, LogBin::GREATEST));
+        of_cluster.map(|(&(_, bin), &count)| (bin, count))
+    }
+
+    /// The values that were put into bins, as observations of 1 above `edge` and 0 up to it.
+    pub(super) fn exceedances(&self, edge: LogBin) -> Self {
+        let mut exceedances = Self::default();
+        for (&(cluster, bin), &count) in &self.bins {
+            let above = if bin > edge { count_as_f64(count) } else { 0.0 };
+            exceedances.count = exceedances.count.saturating_add(count);
+            exceedances.sum += above;
+            exceedances.sum_of_squares += above;
+            let part = ClusterTally { count, sum: above };
+            exceedances.clusters.entry(cluster).or_default().merge(part);
+        }
+        exceedances
     }
 
     /// Whether nothing was counted.
@@ -50,10 +88,10 @@ impl ClusterTally {
 
 impl ArmTallies {
     /// Counts one observation for the arm that was served; see [`Tally::add`].
-    pub fn add(&mut self, arm: Arm, cluster: Cluster, value: f64) {
+    pub fn add(&mut self, arm: Arm, cluster: Cluster, observation: impl Into<Observation>) {
         match arm {
-            Arm::Control => self.control.add(cluster, value),
-            Arm::Treatment => self.treatment.add(cluster, value),
+            Arm::Control => self.control.add(cluster, observation),
+            Arm::Treatment => self.treatment.add(cluster, observation),
         }
     }
 
@@ -72,15 +110,20 @@ mod tests {
     /// Largest relative difference that the order of summation may make.
     const ROUNDING_MAX: f64 = 1e-9;
 
-    fn observations() -> impl Strategy<Value = Vec<(Cluster, f64)>> {
+    fn observations() -> impl Strategy<Value = Vec<(Cluster, Observation)>> {
         let cluster = (0..128u8).prop_map(|number| Cluster::new(number).unwrap());
-        prop::collection::vec((cluster, -5.0..5.0), 0..300)
+        let observation = (-5.0..5.0, prop::bool::ANY).prop_map(|(value, clipped)| Observation {
+            value,
+            bin: Some(LogBin::of(value)),
+            clipped,
+        });
+        prop::collection::vec((cluster, observation), 0..300)
     }
 
-    fn tally(observations: &[(Cluster, f64)]) -> Tally {
+    fn tally(observations: &[(Cluster, Observation)]) -> Tally {
         let mut tally = Tally::default();
-        for &(cluster, value) in observations {
-            tally.add(cluster, value);
+        for &(cluster, observation) in observations {
+            tally.add(cluster, observation);
         }
         tally
     }
@@ -90,7 +133,7 @@ mod tests {
     }
 
     fn assert_same(a: &Tally, b: &Tally) -> Result<(), TestCaseError> {
-        prop_assert_eq!(a.count, b.count);
+        prop_assert_eq!((a.count, a.clipped, &a.bins), (b.count, b.clipped, &b.bins));
         prop_assert!(close(a.sum, b.sum) && close(a.sum_of_squares, b.sum_of_squares));
         prop_assert!(a.clusters.keys().eq(b.clusters.keys()));
         for (one, other) in a.clusters.values().zip(b.clusters.values()) {

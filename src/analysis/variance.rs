@@ -246,6 +246,7 @@ mod tests {
             sum: 1.0,
             sum_of_squares: 1.0,
             clusters: clusters.into(),
+            ..Tally::default()
         };
         let mut sums = ArmSums::new(4);
         sums.enter(&TickArm::of(&tally, Coding::Mean).unwrap(), 1.0, 0.0);

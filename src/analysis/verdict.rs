@@ -5,6 +5,10 @@
 //! ever reaches 1/alpha while no metric is worse is at most alpha. A metric that is proved to be
 //! within its margin leaves the mean: what is left is no larger, and a harmless difference cannot
 //! hide a harmful one (ENGINE section 7).
+//!
+//! A critical metric fails by its own part of the mean, weight times e-value, and then its margin does
+//! not excuse it. The part is no larger than the whole mean, before any metric left it, so that this
+//! rule costs no alpha: the event "the whole mean reaches 1/alpha" contains both.
 
 use super::Verdict;
 use super::metric::MetricEngine;
@@ -32,14 +36,17 @@ pub(super) fn conclude(metrics: &[MetricEngine], threshold: f64) -> Conclusion {
     let mut open = Vec::with_capacity(metrics.len());
     let mut lead = Largest::default();
     let mut broken = Largest::default();
+    let mut critical = Largest::default();
     for metric in metrics {
-        if let (Some(contrast), Some(log_share)) = (&metric.contrast, metric.log_share) {
+        if let (Some(contrast), Some(term)) = (&metric.contrast, metric.log_part()) {
             let reading = contrast.reading();
-            let term = log_share + reading.log_e_worse;
             all.push(term);
             if reading.verdict != Verdict::Pass {
                 open.push(term);
                 lead.offer(term, &metric.plan.name);
+            }
+            if metric.fails_alone(threshold) {
+                critical.offer(term, &metric.plan.name);
             }
         }
         if let Some(reading) = metric.limit.as_ref().map(|limit| limit.reading())
@@ -47,11 +54,14 @@ pub(super) fn conclude(metrics: &[MetricEngine], threshold: f64) -> Conclusion {
             && reading.verdict == Verdict::Fail
         {
             broken.offer(reading.log_e_worse, &metric.plan.name);
+            if metric.plan.critical {
+                critical.offer(reading.log_e_worse, &metric.plan.name);
+            }
         }
     }
     let log_e_open = (!open.is_empty()).then(|| log_sum_exp(&open));
     let lead = lead.name();
-    let (verdict, blame) = match (broken.name(), log_e_open) {
+    let (verdict, blame) = match (critical.or(broken).name(), log_e_open) {
         (Some(broken), _) => (Verdict::Fail, Some(broken)),
         (None, Some(log_e)) if log_e >= threshold => (Verdict::Fail, lead.clone()),
         (None, _) if guardrails_pass(metrics) => (Verdict::Pass, None),
@@ -86,6 +96,10 @@ impl<'m> Largest<'m> {
         if self.0.is_none_or(|(largest, _)| value > largest) {
             self.0 = Some((value, name));
         }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self(self.0.or(other.0))
     }
 
     fn name(&self) -> Option<MetricName> {

@@ -67,8 +67,9 @@ async fn observe(
             digest(&[&bytes]),
         )
     });
-    let ingested = judge(Arc::clone(&app), bytes, format).await?;
+    let mut ingested = judge(Arc::clone(&app), bytes, format).await?;
     if let Some(problem) = all_refused(&app, &ingested) {
+        note_exclusions(&app, &mut ingested).await?;
         return Err(problem);
     }
     commit(&app, ingested, key).await
@@ -164,6 +165,20 @@ fn all_refused(app: &App, ingested: &Ingested) -> Option<Problem> {
     Some(Problem::new(Code::AllRefused, detail).with_errors(errors))
 }
 
+/// Commits that lines were left out, of a request of which nothing else is to be committed.
+async fn note_exclusions(app: &App, ingested: &mut Ingested) -> Result<(), Problem> {
+    let exclusions = std::mem::take(&mut ingested.exclusions);
+    if !exclusions.is_empty() {
+        let batch = Batch {
+            key: None,
+            observations: Vec::new(),
+            exclusions,
+        };
+        app.store.ingest(batch).await?;
+    }
+    Ok(())
+}
+
 /// Commits what counts, and says what became of the lines.
 async fn commit(
     app: &App,
@@ -172,17 +187,23 @@ async fn commit(
 ) -> Result<Response, Problem> {
     let answer = answer(&ingested).map_err(|error| Problem::internal(&error))?;
     let observations = std::mem::take(&mut ingested.observations);
+    let exclusions = std::mem::take(&mut ingested.exclusions);
     let key = key.map(|(key, body)| BatchKey {
         key,
         body,
         answer: answer.clone(),
     });
-    let receipt = if observations.is_empty() && key.is_none() {
+    let receipt = if observations.is_empty() && exclusions.is_empty() && key.is_none() {
         BatchReceipt::Counted {
             duplicates: Vec::new(),
         }
     } else {
-        app.store.ingest(Batch { key, observations }).await?
+        let batch = Batch {
+            key,
+            observations,
+            exclusions,
+        };
+        app.store.ingest(batch).await?
     };
     match receipt {
         BatchReceipt::Repeated { answer } => {

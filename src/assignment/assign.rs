@@ -2,7 +2,7 @@
 
 use super::receipt::Receipt;
 use super::{Assignment, Reason, Route, Treatment};
-use crate::ids::{Arm, Cluster, Exposure, UserKey};
+use crate::ids::{Arm, Cluster, Exposure, UserHash, UserKey};
 
 /// What `user` gets on `route`; a lookup, a hash and two comparisons, without allocation.
 ///
@@ -55,6 +55,27 @@ impl Treatment {
     pub fn cluster(&self, user: UserKey<'_>) -> Cluster {
         self.cluster_key.cluster(user)
     }
+
+    /// What tells `user` apart from others in the sample ratio.
+    pub fn user_hash(&self, user: UserKey<'_>) -> UserHash {
+        self.cluster_key.user_hash(user)
+    }
+
+    /// The share of treatment among the users whom the hash line splits: all but the holdback.
+    pub fn planned_share(&self) -> Exposure {
+        let (split, treated) = (
+            self.holdback.complement(),
+            self.exposure.min(self.holdback.complement()),
+        );
+        if treated == split {
+            return Exposure::EVERYBODY;
+        }
+        let ppm = u64::from(treated.ppm()) * u64::from(Exposure::EVERYBODY.ppm()) / u64::from(split.ppm());
+        u32::try_from(ppm)
+            .ok()
+            .and_then(|ppm| Exposure::from_ppm(ppm).ok())
+            .unwrap_or(Exposure::EVERYBODY)
+    }
 }
 
 impl Route {
@@ -65,12 +86,16 @@ impl Route {
         let treatment = self.treatment.as_ref()?;
         let (rollout, generation) = assignment.rollout?;
         match assignment.reason {
-            Reason::Split | Reason::Holdback => Some(Receipt {
-                rollout,
-                generation,
-                arm: assignment.arm,
-                cluster: treatment.cluster(user),
-            }),
+            Reason::Split | Reason::Holdback => {
+                let hash = treatment.user_hash(user);
+                Some(Receipt {
+                    rollout,
+                    generation,
+                    arm: assignment.arm,
+                    cluster: Cluster::from_hash(hash.0),
+                    user: (assignment.reason == Reason::Split).then_some(hash),
+                })
+            }
             Reason::Forced | Reason::Idle(_) => None,
         }
     }
@@ -166,6 +191,32 @@ mod tests {
             receipt.cluster,
             route.treatment.as_ref().unwrap().cluster(user("anna"))
         );
+    }
+
+    #[test]
+    fn the_receipt_tells_users_of_the_split_apart_and_not_those_of_the_holdback() {
+        let route = route(500_000, 500_000);
+        let treatment = route.treatment.as_ref().unwrap();
+        for name in ["anna", "bert", "carla", "dora", "emil", "fritz"] {
+            let assignment = assign(&route, user(name));
+            let receipt = route.receipt(&assignment, user(name)).unwrap();
+            let expected = match assignment.reason {
+                Reason::Split => Some(treatment.user_hash(user(name))),
+                Reason::Holdback | Reason::Forced | Reason::Idle(_) => None,
+            };
+            assert_eq!(receipt.user, expected, "{name}");
+            assert_eq!(receipt.cluster, treatment.cluster(user(name)));
+        }
+    }
+
+    #[test]
+    fn the_planned_share_is_that_of_the_users_who_are_split() {
+        let planned = |exposure, holdback| route(exposure, holdback).treatment.unwrap().planned_share().ppm();
+        assert_eq!(planned(50_000, 0), 50_000);
+        assert_eq!(planned(50_000, 500_000), 100_000);
+        assert_eq!(planned(1_000_000, 100_000), 1_000_000);
+        assert_eq!(planned(900_000, 100_000), 1_000_000);
+        assert_eq!(planned(300_000, 100_000), 333_333);
     }
 
     #[test]

@@ -16,14 +16,15 @@
 //!    of at least 84 bits. 0 is nobody, 1,000,000 is everybody.
 //! 5. **Arm.** Treatment iff `bucket < threshold(min(exposure, 10⁶ − holdback))`. Users with
 //!    `bucket ≥ threshold(10⁶ − holdback)` are the holdback.
-//! 6. **Cluster.** The seven highest bits of SipHash-2-4 under the cluster's key.
+//! 6. **Cluster.** The seven highest bits of SipHash-2-4 under the cluster's key. All 64 bits tell users
+//!    apart where each is to count once.
 //!
 //! One threshold, so treatment only grows while exposure grows. The length prefixes keep different
 //! lists apart; the purposes make split, cluster and receipt independent of each other. Without the
 //! secret, nobody can pick a user key into treatment.
 
 use super::siphash::siphash_2_4;
-use crate::ids::{Cluster, Exposure, PolicyName, Salt, UserKey, Version};
+use crate::ids::{Cluster, Exposure, PolicyName, Salt, UserHash, UserKey, Version};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -104,10 +105,16 @@ impl SplitKey {
         Bucket(siphash_2_4(self.0, user.as_str().as_bytes()))
     }
 
+    /// What tells `user` apart from others in the sample ratio; for keys of [`Purpose::Cluster`].
+    #[inline]
+    pub fn user_hash(&self, user: UserKey<'_>) -> UserHash {
+        UserHash(siphash_2_4(self.0, user.as_str().as_bytes()))
+    }
+
     /// The cluster that `user` falls into (step 6); for keys of [`Purpose::Cluster`].
     #[inline]
     pub fn cluster(&self, user: UserKey<'_>) -> Cluster {
-        Cluster::from_hash(siphash_2_4(self.0, user.as_str().as_bytes()))
+        Cluster::from_hash(self.user_hash(user).0)
     }
 }
 

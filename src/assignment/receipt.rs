@@ -4,30 +4,36 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | format, 1 |
+//! | 1 | format: 1, or 2 with the user's hash |
 //! | 1 to 10 | rollout, LEB128 (seven bits a byte, least significant first) |
 //! | 1 to 10 | generation, likewise |
 //! | 1 | highest bit: 1 for treatment; the other seven: the user's cluster |
+//! | 8 | the user's hash in this rollout, little-endian; in format 2 |
 //! | 8 | SipHash-2-4 of everything before, little-endian, under the receipt key |
 //!
 //! The receipt key is derived like a split key ([`bucket`](super::bucket), step 2) with the purpose
-//! `serin/v1/receipt` and no salt. The user is not in it; the cluster is, so that an observation
-//! that comes with nothing but its receipt still adds to its user's cluster. 64 bits of keyed hash
+//! `serin/v1/receipt` and no salt. The user's key is not in it; the cluster is, so that an observation
+//! that comes with nothing but its receipt still adds to its user's cluster, and so is a keyed hash, so
+//! that its user still counts once for the sample ratio (the holdback, which is not split, has none). 64 bits of keyed hash
 //! are enough against forgery here: every guess is a request to the server, none can be tried alone.
 
 use super::bucket::{Purpose, SECRET_BYTES, derive_key};
 use super::siphash::siphash_2_4;
-use crate::ids::{Arm, Cluster, Generation, RolloutId};
+use crate::ids::{Arm, Cluster, Generation, RolloutId, UserHash};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fmt;
 
-/// The only format there is.
+/// The format without the user's hash.
 const FORMAT: u8 = 1;
+/// The format with it.
+const HASHED_FORMAT: u8 = 2;
+/// Bytes of a user's hash.
+const HASH_BYTES: usize = 8;
 /// Longest LEB128 form of a `u64`, in bytes.
 const VARINT_BYTES_MAX: usize = 10;
 const MAC_BYTES: usize = 8;
-const BINARY_BYTES_MAX: usize = 1 + 2 * VARINT_BYTES_MAX + 1 + MAC_BYTES;
+const BINARY_BYTES_MAX: usize = 1 + 2 * VARINT_BYTES_MAX + 1 + HASH_BYTES + MAC_BYTES;
 const TREATMENT_BIT: u8 = 0x80;
 const CLUSTER_BITS: u8 = 0x7f;
 
@@ -42,6 +48,8 @@ pub struct Receipt {
     pub arm: Arm,
     /// The user's cluster.
     pub cluster: Cluster,
+    /// The user's hash, for users who are split by theirs.
+    pub user: Option<UserHash>,
 }
 
 /// Why a receipt was refused.
@@ -51,7 +59,9 @@ pub enum ReceiptError {
     #[error("the receipt is damaged: send back the text of `receipt` from the assignment unchanged")]
     Damaged,
     /// It has a format that this Serin does not know.
-    #[error("the receipt has format {0}, and this server knows format 1 only: ask for a new assignment")]
+    #[error(
+        "the receipt has format {0}, and this server knows formats 1 and 2 only: ask for a new assignment"
+    )]
     UnknownFormat(u8),
     /// Its signature is not from this server's secret.
     #[error("the receipt was not issued by this server: ask this server for the assignment")]
@@ -77,8 +87,12 @@ impl ReceiptKey {
 
     /// Signs a receipt, without allocation.
     pub fn issue(&self, receipt: &Receipt) -> ReceiptText {
-        let mut writer = Writer::default();
-        writer.byte(FORMAT);
+        let mut writer = Writer::new();
+        writer.byte(if receipt.user.is_some() {
+            HASHED_FORMAT
+        } else {
+            FORMAT
+        });
         writer.varint(receipt.rollout.get());
         writer.varint(receipt.generation.get());
         let arm_bit = match receipt.arm {
@@ -86,6 +100,9 @@ impl ReceiptKey {
             Arm::Treatment => TREATMENT_BIT,
         };
         writer.byte(arm_bit | receipt.cluster.get());
+        if let Some(UserHash(hash)) = receipt.user {
+            hash.to_le_bytes().into_iter().for_each(|byte| writer.byte(byte));
+        }
         let mac = siphash_2_4(self.0, writer.written());
         for byte in mac.to_le_bytes() {
             writer.byte(byte);
@@ -106,7 +123,7 @@ impl ReceiptKey {
             .map_err(|_| ReceiptError::Damaged)?;
         let binary = &buffer[..length];
         let (&format, _) = binary.split_first().ok_or(ReceiptError::Damaged)?;
-        if format != FORMAT {
+        if !(FORMAT..=HASHED_FORMAT).contains(&format) {
             return Err(ReceiptError::UnknownFormat(format));
         }
         let (signed, mac) = binary
@@ -121,10 +138,14 @@ impl ReceiptKey {
 
 /// The fields of what was signed.
 fn parse(signed: &[u8]) -> Option<Receipt> {
-    let (rollout, rest) = read_varint(signed.get(1..)?)?;
+    let (&format, rest) = signed.split_first()?;
+    let (rollout, rest) = read_varint(rest)?;
     let (generation, rest) = read_varint(rest)?;
-    let &[arm_and_cluster] = rest else {
-        return None;
+    let (&arm_and_cluster, hash) = rest.split_first()?;
+    let user = match (format, hash) {
+        (FORMAT, []) => None,
+        (HASHED_FORMAT, hash) => Some(UserHash(u64::from_le_bytes(hash.try_into().ok()?))),
+        (_, _) => return None,
     };
     Some(Receipt {
         rollout: RolloutId::new(rollout),
@@ -135,6 +156,7 @@ fn parse(signed: &[u8]) -> Option<Receipt> {
             Arm::Treatment
         },
         cluster: Cluster::new(arm_and_cluster & CLUSTER_BITS)?,
+        user,
     })
 }
 
@@ -157,7 +179,7 @@ pub struct ReceiptText {
 }
 
 impl ReceiptText {
-    /// Longest receipt, in characters; a usual one has about 17.
+    /// Longest receipt, in characters; a usual one has about 27.
     pub const CHARS_MAX: usize = BINARY_BYTES_MAX.div_ceil(3) * 4;
 
     /// The text.
@@ -180,13 +202,19 @@ impl fmt::Debug for ReceiptText {
 }
 
 /// Appends to a buffer on the stack.
-#[derive(Default)]
 struct Writer {
     buffer: [u8; BINARY_BYTES_MAX],
     length: usize,
 }
 
 impl Writer {
+    fn new() -> Self {
+        Self {
+            buffer: [0; BINARY_BYTES_MAX],
+            length: 0,
+        }
+    }
+
     fn byte(&mut self, byte: u8) {
         self.buffer[self.length] = byte;
         self.length += 1;

@@ -155,7 +155,37 @@ pub(crate) struct Assessment {
     pub(crate) threshold: Option<f64>,
     pub(crate) threshold_non_inferior: Option<f64>,
     pub(crate) threshold_limit: Option<f64>,
+    #[serde(default)]
+    pub(crate) data: DataQuality,
     pub(crate) metrics: Vec<MetricEvidence>,
+}
+
+/// Whether the data can carry a verdict.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct DataQuality {
+    pub(crate) users: SampleRatio,
+    pub(crate) excluded: SampleRatio,
+    pub(crate) threshold: Option<f64>,
+    pub(crate) fallback: PerArm,
+    pub(crate) out_of_range: PerArm,
+}
+
+/// Whether users came to the arms as planned.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SampleRatio {
+    pub(crate) control: u64,
+    pub(crate) treatment: u64,
+    pub(crate) expected: Option<f64>,
+    pub(crate) log_e: Option<f64>,
+}
+
+/// A number for each arm.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct PerArm {
+    pub(crate) control: u64,
+    pub(crate) treatment: u64,
 }
 
 /// What one metric shows; differences are treatment − control.
@@ -166,6 +196,11 @@ pub(crate) struct MetricEvidence {
     pub(crate) role: String,
     pub(crate) control: ArmEvidence,
     pub(crate) treatment: ArmEvidence,
+    #[serde(default)]
+    pub(crate) quantiles: Vec<QuantileEvidence>,
+    /// Whether difference, interval and margin are ratios of the control's mean.
+    #[serde(default)]
+    pub(crate) relative: bool,
     pub(crate) difference: Option<f64>,
     pub(crate) interval: Option<Interval>,
     pub(crate) margin: Option<f64>,
@@ -180,6 +215,18 @@ pub(crate) struct MetricEvidence {
 pub(crate) struct ArmEvidence {
     pub(crate) count: u64,
     pub(crate) mean: Option<f64>,
+    /// How many values were cut before they were added up.
+    #[serde(default)]
+    pub(crate) clipped: u64,
+}
+
+/// What one quantile of a metric shows.
+#[derive(Debug, Deserialize)]
+pub(crate) struct QuantileEvidence {
+    pub(crate) quantile: f64,
+    pub(crate) control: Option<f64>,
+    pub(crate) treatment: Option<f64>,
+    pub(crate) verdict: String,
 }
 
 /// An interval; an end is missing where it is unbounded.

@@ -257,13 +257,32 @@ codes! {
     "Weights share out alpha among the metrics: above 0, at most 1000."
 
     KeyOfOtherKind "SRN215" Error "the key belongs to another kind of metric"
-    "`range` belongs to scores, `quantile` to latencies."
+    "`range` belongs to scores, `quantile` and `quantiles` to latencies, `cap` to amounts, `scale` and `unit` \
+     to both of these."
 
     Quantile "SRN216" Error "the quantile is out of bounds"
-    "A quantile is above 0% and below 100%, such as `95%`."
+    "A quantile is above 0% and below 100%, such as `95%`; several are given in rising order."
 
     BetterOfKind "SRN217" Error "the direction contradicts the kind"
     "A latency is better when it is lower."
+
+    LatencyStatistic "SRN218" Error "a latency is compared in one way"
+    "By one quantile (`quantile: 95%`), by several that share its weight (`quantiles: [50%, 95%]`), or by the \
+     mean of its logarithm (`scale: log`), which sees the whole distribution."
+
+    Cap "SRN219" Error "the cap of a winsorised amount is wrong"
+    "`scale: winsorised` compares the mean of values that are cut at `cap`, a number above 0 that was known \
+     before the rollout: its 99.9th percentile is a good one. Without the cut, one outlier would decide."
+
+    CriticalRole "SRN220" Error "only a guardrail can be critical"
+    "A critical guardrail takes the candidate back for every worsening that is proved. A goal has no margin \
+     to look past, and a watched metric never acts."
+
+    Unit "SRN221" Error "the unit cannot be used"
+    "A latency comes in `s` or `ms`. The unit of an amount is shown as it is written: 1 to 32 characters."
+
+    MarginTooSmall "SRN222" Error "the margin is finer than values are kept"
+    "Quantiles are read from bins that are 2% wide, so that a margin below 1% could not be told from none."
 
     Dataset "SRN301" Error "not a dataset name"
     "The dataset that evaluations are recorded on: 1 to 255 characters on one line."
@@ -285,14 +304,6 @@ codes! {
 
     LabelShared "SRN402" Error "two policies steer the same label"
     "Both would move it, and each would take the other for a stranger."
-
-    LatencyNotYet "SRN801" Error "metrics of the kind `latency` are not there yet"
-    "This version judges `score` and `rate`. Until then, send a rate: 1 when a reply took longer than your \
-     limit, else 0, with `better: lower`."
-
-    AmountNotYet "SRN802" Error "metrics of the kind `amount` are not there yet"
-    "This version judges `score` and `rate`. Until then, declare a score with `range: [0, greatest]`, \
-     `better: lower` and a relative margin."
 
     HashNotYet "SRN803" Error "compatibility hashes are not there yet"
     "This version places users with `serin` alone. Users who come from another system are drawn anew."

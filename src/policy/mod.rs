@@ -8,9 +8,14 @@ use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use kind::{
+    AMOUNT_MAX, AmountScale, LATENCY_SECONDS_MAX, LatencyStatistic, MetricKind, Quantile, Quantiles, TimeUnit,
+};
+
 pub mod check;
 pub mod code;
 pub mod document;
+mod kind;
 pub mod lint;
 pub mod problem;
 pub mod quantity;
@@ -126,6 +131,9 @@ impl Alpha {
     pub const NON_INFERIOR: Self = Self(0.05);
     /// Chance of a false alarm of one fixed limit.
     pub const LIMIT: Self = Self(0.01);
+    /// Chance of taking a split of users for a wrong one that is as planned; likewise for the users of
+    /// whom something was left out.
+    pub const SAMPLE_RATIO: Self = Self(0.001);
 
     /// Refuses values outside the open interval from 0 to 1, and NaN.
     pub fn new(value: f64) -> Option<Self> {
@@ -200,44 +208,18 @@ pub struct Metric {
     pub role: Role,
     /// The worsening that is tolerated.
     pub margin: Margin,
-    /// Fixed limit on the treatment arm (`floor` where higher is better, else `ceiling`), in metric units.
+    /// Fixed limit on the treatment arm (`floor` where higher is better, else `ceiling`), in metric
+    /// units; of several quantiles, it is that of the highest.
     pub limit: Option<f64>,
     /// Share in the combined e-value, relative to the other metrics'; above 0.
     pub weight: f64,
-    /// Mean (or rate) known from before the rollout.
+    /// What is known from before the rollout: the mean, the rate, or the one quantile.
     pub baseline: Option<f64>,
-}
-
-/// What a metric's values are.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum MetricKind {
-    /// A number in a closed range, averaged.
-    Score {
-        /// Least value.
-        min: f64,
-        /// Greatest value.
-        max: f64,
-    },
-    /// 0 or 1 (or `false`, `true`), counted.
-    Rate,
-}
-
-impl MetricKind {
-    /// Least and greatest value that an observation may have.
-    pub fn range(self) -> (f64, f64) {
-        match self {
-            Self::Score { min, max } => (min, max),
-            Self::Rate => (0.0, 1.0),
-        }
-    }
-
-    /// The word in the policy file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Score { .. } => "score",
-            Self::Rate => "rate",
-        }
-    }
+    /// Whether every worsening that is proved takes the candidate back at once: inside of the margin,
+    /// too, and whatever [`AnalysisRules::on_fail`] says; guardrails only.
+    pub critical: bool,
+    /// What people count an amount in, to be shown; none where nobody said.
+    pub unit: Option<Arc<str>>,
 }
 
 /// Which way is good.
@@ -265,8 +247,10 @@ pub enum Role {
 pub enum Margin {
     /// In the metric's own units (for a rate, as a ratio: `0.5pp` is 0.005).
     Absolute(f64),
-    /// As a ratio of the control's mean: `10%` is 0.1.
+    /// As a ratio of the control's mean or quantile: `10%` is 0.1.
     Relative(f64),
+    /// As the share of values that may lie above the control's quantile in excess: `2pp` is 0.02.
+    Exceedance(f64),
 }
 
 /// Conditions before the start or in a step.

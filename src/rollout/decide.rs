@@ -5,9 +5,9 @@ use super::{
     ApprovalPoint, Cause, Decision, EvaluationState, ForeignMove, Input, Observed, ObservedLabel, Phase,
     PolicyCause, RegistryCause, Resumable, RolloutState, StayReason, VerdictCause, command,
 };
-use crate::analysis::{Evidence, Verdict};
+use crate::analysis::{Comparison, Evidence, Verdict};
 use crate::ids::{Label, MetricName, Version};
-use crate::policy::{Better, OnFail, OnInconclusive, OnNoData, Policy, Role, Step};
+use crate::policy::{OnFail, OnInconclusive, OnNoData, Policy, Role, Step};
 use jiff::{SignedDuration, Timestamp};
 use std::ops::ControlFlow;
 
@@ -61,12 +61,16 @@ impl Tick<'_> {
     fn protect(&self) -> Considered {
         let assessment = &self.observed.assessment;
         let exposing = self.state.exposure(self.policy) > crate::ids::Exposure::NOBODY;
-        if !exposing || assessment.verdict != Verdict::Fail || self.state.paused_for_fail().is_some() {
+        if !exposing || assessment.verdict != Verdict::Fail {
             return ControlFlow::Continue(());
         }
         let Some(blame) = assessment.blame.clone() else {
             return ControlFlow::Continue(());
         };
+        // Somebody looks at that failure already; at a critical one nobody needs to look first.
+        if self.state.paused_for_fail().is_some() && !self.is_critical(&blame) {
+            return ControlFlow::Continue(());
+        }
         if self.state.fail_overruled {
             return match &self.state.phase {
                 Phase::Ramping { .. } => {
@@ -85,8 +89,10 @@ impl Tick<'_> {
         }
         let event = match (self.policy.analysis.on_fail, &self.state.phase) {
             // A promotion must not be completed with a candidate that is known to be worse.
-            (OnFail::Pause, Phase::Ramping { .. } | Phase::Watching) => Event::Pause,
-            (OnFail::Pause, Phase::Paused { cause, .. }) => {
+            (OnFail::Pause, Phase::Ramping { .. } | Phase::Watching) if !self.is_critical(&blame) => {
+                Event::Pause
+            }
+            (OnFail::Pause, Phase::Paused { cause, .. }) if !self.is_critical(&blame) => {
                 return stay(StayReason::Paused { cause: cause.clone() });
             }
             (
@@ -96,7 +102,7 @@ impl Tick<'_> {
                     from: Resumable::Ramping { step },
                     ..
                 },
-            ) if *step > 0 => Event::StepBack,
+            ) if *step > 0 && !self.is_critical(&blame) => Event::StepBack,
             (OnFail::RollBack | OnFail::StepBack | OnFail::Pause, _) => Event::RollBack,
         };
         if event == Event::StepBack
@@ -105,6 +111,14 @@ impl Tick<'_> {
             return stay(StayReason::SteppedBack { blame, until });
         }
         self.go(&event, Cause::Verdict(VerdictCause::Failed { blame }))
+    }
+
+    /// Whether the policy takes the candidate back for this metric, whatever `on_fail` says.
+    fn is_critical(&self, metric: &MetricName) -> bool {
+        let declared = self.policy.metrics.iter();
+        declared
+            .filter(|declared| declared.critical)
+            .any(|declared| declared.name == *metric)
     }
 
     /// After a step back the lower step gets its bake to recover, before the next step back.
@@ -288,6 +302,7 @@ impl Tick<'_> {
         if assessment.verdict != Verdict::Invalid {
             return ControlFlow::Continue(());
         }
+        self.split_as_planned()?;
         let silent = assessment
             .metrics
             .iter()
@@ -309,6 +324,21 @@ impl Tick<'_> {
             OnNoData::Pause => self.go(&Event::Pause, cause),
             OnNoData::RollBack => self.go(&Event::RollBack, cause),
         }
+    }
+
+    /// A split that is not the planned one pauses once, so that a person looks; whoever goes on then
+    /// moves by hand, because the numbers of both arms are not about the same kind of users.
+    fn split_as_planned(&self) -> Considered {
+        let mismatch = self.observed.assessment.data.mismatch();
+        let Some(mismatch) =
+            mismatch.filter(|_| self.state.comparison(self.policy) == Comparison::Concurrent)
+        else {
+            return ControlFlow::Continue(());
+        };
+        if mismatch.since >= self.state.changed_at {
+            return self.go(&Event::Pause, Cause::Verdict(VerdictCause::SampleRatio(mismatch)));
+        }
+        stay(StayReason::SampleRatio(mismatch))
     }
 
     fn baked(&self, step: &Step) -> Considered {
@@ -382,21 +412,12 @@ impl Tick<'_> {
 
     /// Whether every guardrail has an estimate, and none is worse than its margin.
     fn estimates_within_margins(&self) -> bool {
-        self.policy
-            .metrics
-            .iter()
+        let declared = self.policy.metrics.iter();
+        declared
             .filter(|metric| metric.role == Role::Guardrail)
             .all(|metric| {
-                self.guardrails().any(|evidence| {
-                    let harm = match metric.better {
-                        Better::Higher => evidence.difference.map(|difference| -difference),
-                        Better::Lower => evidence.difference,
-                    };
-                    let within = harm
-                        .zip(evidence.margin)
-                        .is_some_and(|(harm, margin)| harm <= margin);
-                    evidence.metric == metric.name && within
-                })
+                self.guardrails()
+                    .any(|evidence| evidence.metric == metric.name && evidence.within_margin == Some(true))
             })
     }
 

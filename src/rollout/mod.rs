@@ -4,7 +4,7 @@
 //! the state, one [`Input`] and the time, and returns a [`Decision`]; it does nothing else. The
 //! controller commits the [`Transition`] with its effects, and only then runs them.
 
-use crate::analysis::Assessment;
+use crate::analysis::{Assessment, Mismatch};
 use crate::ids::{
     Actor, Generation, Justification, Label, MetricName, PolicyName, PromptName, Revision, RolloutId, Version,
 };
@@ -159,6 +159,8 @@ pub enum VerdictCause {
         /// The metric to blame.
         blame: MetricName,
     },
+    /// Users are proved not to have come to the arms as planned, so that no comparison holds.
+    SampleRatio(Mismatch),
 }
 
 /// A rule of the policy that moved a rollout.
@@ -368,6 +370,9 @@ pub enum StayReason {
         /// Since when; none when there never was one.
         since: Timestamp,
     },
+    /// Users are proved not to have come to the arms as planned, and a person went on all the same:
+    /// nothing advances by itself any more.
+    SampleRatio(Mismatch),
     /// A person must act.
     Paused {
         /// Why it was paused.

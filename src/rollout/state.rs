@@ -200,7 +200,7 @@ impl RolloutState {
             } => Some(blame),
             Phase::Paused {
                 cause:
-                    Cause::Verdict(VerdictCause::Passed)
+                    Cause::Verdict(VerdictCause::Passed | VerdictCause::SampleRatio(_))
                     | Cause::Operator { .. }
                     | Cause::Policy(_)
                     | Cause::Registry(_),

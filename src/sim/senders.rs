@@ -104,6 +104,7 @@ impl Senders {
             .ingest(Batch {
                 key: None,
                 observations,
+                exclusions: Vec::new(),
             })
             .await
         {
@@ -129,6 +130,7 @@ impl Senders {
             .ingest(Batch {
                 key: None,
                 observations: ingested.observations.clone(),
+                exclusions: ingested.exclusions.clone(),
             })
             .await?;
         Ok(ingested)

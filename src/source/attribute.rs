@@ -2,6 +2,8 @@
 
 use super::line::{Line, Value, shown};
 use super::refusal::{Ignored, Refusal, RefusalCode};
+use super::sight::{Known, sight};
+use crate::analysis::Observation;
 use crate::assignment::assign::assign;
 use crate::assignment::receipt::{Receipt, ReceiptKey};
 use crate::assignment::snapshot::Snapshot;
@@ -10,6 +12,7 @@ use crate::controller::{Board, PolicyStatus};
 use crate::ids::{Arm, Cluster, PolicyName, RolloutId, UserKey, Version};
 use crate::policy::{Metric, MetricKind, Policy};
 use crate::spelling;
+use crate::store::Sight;
 use sha2::{Digest as _, Sha256};
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -38,6 +41,7 @@ pub(super) enum Worth {
         rollout: RolloutId,
         arm: Arm,
         cluster: Cluster,
+        sight: Option<Sight>,
     },
     /// It belongs to no running comparison.
     Ignored(Ignored),
@@ -92,21 +96,41 @@ struct Observed<'l> {
     user: Option<UserKey<'l>>,
     receipt: Option<Receipt>,
     version: Option<Version>,
+    /// Why the line is left out, where the application served a fallback of its own.
+    fallback: Option<Refusal>,
     label: Option<&'l str>,
     arm: Option<Arm>,
+}
+
+/// Whom a line is about, and why it is left out all the same, where it is.
+#[derive(Debug)]
+pub(super) struct Attributed {
+    pub(super) worth: Worth,
+    pub(super) fallback: Option<Refusal>,
 }
 
 /// Judges everything but the metrics.
 ///
 /// The arm follows from the receipt, else from the version, else from the label, else from `arm`, else
 /// from the hash at this moment.
-pub(super) fn worth<'w>(
+pub(super) fn attributed<'w>(
     line: &Line<'_>,
     context: &Context<'w>,
     world: &World<'w>,
     owners: &Owners<'w>,
+) -> Result<Attributed, Refusal> {
+    let mut observed = observed(line, world.receipts)?;
+    let fallback = observed.fallback.take();
+    let worth = worth(&observed, context, world, owners)?;
+    Ok(Attributed { worth, fallback })
+}
+
+fn worth<'w>(
+    observed: &Observed<'_>,
+    context: &Context<'w>,
+    world: &World<'w>,
+    owners: &Owners<'w>,
 ) -> Result<Worth, Refusal> {
-    let observed = observed(line, world.receipts)?;
     let treatment = context
         .route
         .and_then(|route| Some((route, route.treatment.as_ref()?)));
@@ -118,7 +142,7 @@ pub(super) fn worth<'w>(
     let Some((route, treatment)) = treatment else {
         return Ok(Worth::Ignored(Ignored::NoRollout));
     };
-    Ok(attribute(&observed, context, route, treatment))
+    Ok(attribute(observed, context, route, treatment, world.board))
 }
 
 fn foreign_receipt<'w>(
@@ -137,31 +161,47 @@ fn foreign_receipt<'w>(
     }
 }
 
-fn attribute(observed: &Observed<'_>, context: &Context<'_>, route: &Route, treatment: &Treatment) -> Worth {
-    let counts = |arm, cluster| Worth::Counts {
+fn attribute(
+    observed: &Observed<'_>,
+    context: &Context<'_>,
+    route: &Route,
+    treatment: &Treatment,
+    board: &Board,
+) -> Worth {
+    let split = observed.user.map(|user| assign(route, user));
+    let reason = split.map(|split| split.reason);
+    let counts = |arm, cluster, known| Worth::Counts {
         rollout: treatment.rollout,
         arm,
         cluster,
+        sight: sight(known, reason, context, treatment, board),
     };
-    if let Some(user) = observed.user
-        && assign(route, user).reason == Reason::Forced
-    {
+    if reason == Some(Reason::Forced) {
         return Worth::Ignored(Ignored::ForcedUser);
     }
     if let Some(receipt) = observed.receipt {
-        return counts(receipt.arm, receipt.cluster);
+        return counts(receipt.arm, receipt.cluster, Known::Receipt(receipt));
     }
-    let Some(user) = observed.user else {
+    let (Some(user), Some(split)) = (observed.user, split) else {
         return Worth::Ignored(Ignored::NoRollout);
     };
-    let arm = if let Some(version) = observed.version {
-        arm_of_version(version, context).ok_or(Ignored::VersionNotInRollout)
+    let claimed = if let Some(version) = observed.version {
+        arm_of_version(version, context)
+            .map(Some)
+            .ok_or(Ignored::VersionNotInRollout)
     } else if let Some(label) = observed.label {
-        arm_of_label(label, context, route, treatment).ok_or(Ignored::LabelNotInRollout)
+        arm_of_label(label, context, route, treatment)
+            .map(Some)
+            .ok_or(Ignored::LabelNotInRollout)
     } else {
-        Ok(observed.arm.unwrap_or_else(|| assign(route, user).arm))
+        Ok(observed.arm)
     };
-    arm.map_or_else(Worth::Ignored, |arm| counts(arm, treatment.cluster(user)))
+    let cluster = treatment.cluster(user);
+    match claimed {
+        Ok(Some(arm)) => counts(arm, cluster, Known::Claimed(user)),
+        Ok(None) => counts(split.arm, cluster, Known::Split(user)),
+        Err(reason) => Worth::Ignored(reason),
+    }
 }
 
 fn arm_of_version(version: Version, context: &Context<'_>) -> Option<Arm> {
@@ -204,10 +244,15 @@ fn observed<'l>(line: &'l Line<'_>, receipts: &ReceiptKey) -> Result<Observed<'l
         return Err(Refusal::new(RefusalCode::NoUserOrReceipt, detail));
     }
     let arm = text(line.arm.as_ref(), "arm")?.map(str::parse).transpose();
+    let (version, fallback) = match version(line.version.as_ref()) {
+        Err(refusal) if refusal.code == RefusalCode::FallbackVersion => (None, Some(refusal)),
+        version => (version?, None),
+    };
     Ok(Observed {
         user,
         receipt,
-        version: version(line.version.as_ref())?,
+        version,
+        fallback,
         label: text(line.label.as_ref(), "label")?,
         arm: arm
             .map_err(|_| Refusal::new(RefusalCode::BadField, "`arm` must be `control` or `treatment`"))?,
@@ -281,8 +326,8 @@ pub(super) fn unknown_metric(policy: &Policy, name: &str) -> Refusal {
     Refusal::new(RefusalCode::UnknownMetric, detail)
 }
 
-/// The value as a number in the metric's range.
-pub(super) fn number(metric: &Metric, value: &Value<'_>) -> Result<f64, Refusal> {
+/// The value as the metric's tally counts it; it must be a number in the metric's range.
+pub(super) fn observation(metric: &Metric, value: &Value<'_>) -> Result<Observation, Refusal> {
     let number = match (value, metric.kind) {
         (Value::Number(number), _) => *number,
         #[expect(clippy::cast_precision_loss, reason = "observations are 64-bit floats")]
@@ -296,13 +341,24 @@ pub(super) fn number(metric: &Metric, value: &Value<'_>) -> Result<f64, Refusal>
     let (least, greatest) = metric.kind.range();
     let rule = match metric.kind {
         MetricKind::Rate if ![0.0, 1.0].contains(&number) => "must be 0, 1, true or false".to_owned(),
-        MetricKind::Score { .. } if !(least..=greatest).contains(&number) => {
+        MetricKind::Latency { unit, .. } if !(least..=greatest).contains(&(number / unit.per_second())) => {
+            let most = greatest * unit.per_second();
+            format!("must be from {least} to {most}, in `{}`", unit.as_str())
+        }
+        MetricKind::Score { .. } | MetricKind::Amount { .. } if !(least..=greatest).contains(&number) => {
             format!("must be from {least} to {greatest}")
         }
-        MetricKind::Rate | MetricKind::Score { .. } if number.abs() <= VALUE_MAGNITUDE_MAX => {
-            return Ok(number);
+        MetricKind::Latency { unit, .. } => {
+            return Ok(Observation::of(metric, number / unit.per_second()));
         }
-        MetricKind::Rate | MetricKind::Score { .. } => format!("must be within ±{VALUE_MAGNITUDE_MAX:e}"),
+        MetricKind::Rate | MetricKind::Score { .. } | MetricKind::Amount { .. }
+            if number.abs() <= VALUE_MAGNITUDE_MAX =>
+        {
+            return Ok(Observation::of(metric, number));
+        }
+        MetricKind::Rate | MetricKind::Score { .. } | MetricKind::Amount { .. } => {
+            format!("must be within ±{VALUE_MAGNITUDE_MAX:e}")
+        }
     };
     let detail = format!("`{}` is {number}, and {rule}", metric.name);
     Err(Refusal::new(RefusalCode::OutOfRange, detail))

@@ -4,18 +4,20 @@
 //! counted whole or refused whole; a bad line does not keep the others from being counted. User keys
 //! are hashed to a cluster here and go no further.
 
-use super::attribute::{self, Context, Owners, Worth};
+use super::attribute::{self, Attributed, Context, Owners, Worth};
 use super::line::{Line, Value, shown};
 use super::refusal::{Ignored, Refusal, RefusalCode, Refused};
+use crate::analysis::Observation;
 use crate::ids::{Arm, MetricName, PolicyName};
 use crate::spelling;
-use crate::store::Counted;
+use crate::store::{Counted, Exclusion, ExclusionCause};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 pub use super::attribute::{ID_BYTES_MAX, VALUE_MAGNITUDE_MAX, World};
 pub use super::line::METRICS_PER_OBSERVATION_MAX;
+pub use super::sight::CLAIMS_SETTLE;
 
 /// How many refusals of one request come with a near policy's name.
 const HINTS_MAX: usize = 8;
@@ -51,6 +53,8 @@ pub enum BodyError {
 pub struct Ingested {
     /// What is to be counted, in the order in which it came.
     pub observations: Vec<Counted>,
+    /// What would be counted, if it could be; its lines are among the refused ones.
+    pub exclusions: Vec<Exclusion>,
     /// How many lines belong to no running comparison, by reason.
     pub ignored: BTreeMap<Ignored, u64>,
     /// The lines that are wrong, in order.
@@ -186,13 +190,24 @@ impl<'w, 't> Judge<'w, 't> {
         self.line.read(text)?;
         let index = self.account()?;
         let context = &self.contexts[index].context;
-        let worth = attribute::worth(&self.line, context, self.world, &self.owners)?;
+        let Attributed { worth, fallback } =
+            attribute::attributed(&self.line, context, self.world, &self.owners)?;
+        if let Some(refusal) = fallback {
+            self.exclude(worth, ExclusionCause::Fallback);
+            return Err(refusal);
+        }
         let id = attribute::text(self.line.id.as_ref(), "id")?;
         if id.is_some_and(|id| id.is_empty() || id.len() > ID_BYTES_MAX) {
             let detail = format!("`id` must be 1 to {ID_BYTES_MAX} bytes of UTF-8");
             return Err(Refusal::new(RefusalCode::BadField, detail));
         }
-        let values = values(context, &self.line.metrics, &mut self.positions)?;
+        let values = match values(context, &self.line.metrics, &mut self.positions) {
+            Err(refusal) if refusal.code == RefusalCode::OutOfRange => {
+                self.exclude(worth, ExclusionCause::OutOfRange);
+                return Err(refusal);
+            }
+            values => values?,
+        };
         match worth {
             Worth::Ignored(reason) => self.ignore(reason),
             Worth::Counts { .. } if values.is_empty() => self.ignore(Ignored::MetricsNotInRollout),
@@ -200,6 +215,7 @@ impl<'w, 't> Judge<'w, 't> {
                 rollout,
                 arm,
                 cluster,
+                sight,
             } => {
                 let policy = &context.status.policy.name;
                 let id = id.map(|id| attribute::fingerprint(policy, id));
@@ -218,6 +234,7 @@ impl<'w, 't> Judge<'w, 't> {
                     rollout,
                     arm,
                     cluster,
+                    sight,
                     values,
                     id,
                 };
@@ -225,6 +242,21 @@ impl<'w, 't> Judge<'w, 't> {
             }
         }
         Ok(())
+    }
+
+    /// Notes that a line which would count is left out.
+    fn exclude(&mut self, worth: Worth, cause: ExclusionCause) {
+        match worth {
+            Worth::Counts {
+                rollout, arm, sight, ..
+            } => self.result.exclusions.push(Exclusion {
+                rollout,
+                arm,
+                cause,
+                sight,
+            }),
+            Worth::Ignored(_) => {}
+        }
     }
 
     fn ignore(&mut self, reason: Ignored) {
@@ -302,16 +334,16 @@ fn values(
     context: &Context<'_>,
     metrics: &[(Cow<'_, str>, Value<'_>)],
     positions: &mut Vec<usize>,
-) -> Result<Vec<(MetricName, f64)>, Refusal> {
+) -> Result<Vec<(MetricName, Observation)>, Refusal> {
     positions.clear();
     let mut values = Vec::with_capacity(metrics.len());
     for (index, (name, value)) in metrics.iter().enumerate() {
         if let Some(position) = attribute::position(context.running, name, index) {
             let metric = &context.running.metrics[position];
-            values.push((metric.name.clone(), attribute::number(metric, value)?));
+            values.push((metric.name.clone(), attribute::observation(metric, value)?));
             positions.push(position);
         } else if let Some(position) = attribute::position(&context.status.policy, name, index) {
-            attribute::number(&context.status.policy.metrics[position], value)?;
+            attribute::observation(&context.status.policy.metrics[position], value)?;
         } else {
             return Err(attribute::unknown_metric(context.running, name));
         }

@@ -4,6 +4,7 @@ mod attribute;
 pub mod ingest;
 mod line;
 pub mod refusal;
+mod sight;
 
 #[cfg(test)]
 mod tests;

@@ -89,7 +89,7 @@ fn a_metric_that_the_file_gained_since_is_left_out_and_the_others_count() {
         .iter()
         .map(|(name, value)| (name.as_str(), *value))
         .collect();
-    assert_eq!(values, [("errors", 1.0)]);
+    assert_eq!(values, [("errors", 1.0.into())]);
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //!
 //! The traits are small and have no SQL in their signatures; one test suite holds every store.
 
-use crate::analysis::TickTally;
-use crate::ids::{Arm, Cluster, Generation, MetricName, PolicyName, Revision, RolloutId, Tick};
+use crate::analysis::{Observation, TickTally};
+use crate::ids::{
+    Arm, Cluster, Exposure, Generation, MetricName, PolicyName, Revision, RolloutId, Tick, UserHash,
+};
 use crate::prompt::{PromptError, PromptStore};
 use crate::rollout::{
     AuditEvent, AuditRecord, Checkpoint, LabelMove, LabelMoveOutcome, RolloutState, Transition,
@@ -37,7 +39,8 @@ pub trait Store: PromptStore + 'static {
 
     /// Commits a transition, its audit record, its effects and a checkpoint as one.
     ///
-    /// When the rollout is over by it, its tallies are deleted: the numbers are in the record.
+    /// When the rollout is over by it, its tallies are deleted (the numbers are in the record), and its
+    /// users are forgotten by and by.
     ///
     /// [`StoreError::Stale`] when the rollout's generation is not the one before `transition.to`'s.
     async fn commit(
@@ -77,7 +80,7 @@ pub trait Store: PromptStore + 'static {
     /// The newest checkpoint of a rollout.
     async fn checkpoint(&self, rollout: RolloutId) -> Result<Option<Checkpoint>, StoreError>;
 
-    /// Adds observations to their tallies, all or none; an id or idempotency key seen before (in the
+    /// Adds observations to their tallies, and who was observed to the headcount, all or none; an id or idempotency key seen before (in the
     /// last 7 days at least, or earlier in the batch) adds nothing.
     ///
     /// An observation of a rollout that is over is noted by its id and added to nothing.
@@ -276,6 +279,8 @@ pub struct Batch {
     pub key: Option<BatchKey>,
     /// What to count, with the ids that make repeats harmless.
     pub observations: Vec<Counted>,
+    /// What would be counted, if it could be.
+    pub exclusions: Vec<Exclusion>,
 }
 
 /// The idempotency key of a request, and a fingerprint of its body.
@@ -315,10 +320,44 @@ pub struct Counted {
     pub arm: Arm,
     /// The user's cluster.
     pub cluster: Cluster,
-    /// Values by metric, in range.
-    pub values: Vec<(MetricName, f64)>,
+    /// Who was observed, for the sample ratio; none where that is not known or does not matter.
+    pub sight: Option<Sight>,
+    /// Values by metric, in range, as their tallies add them up.
+    pub values: Vec<(MetricName, Observation)>,
     /// First 128 bits of SHA-256 over policy and id, where the sender gave an id.
     pub id: Option<[u8; 16]>,
+}
+
+/// A user, to be counted once for each rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// The user's keyed hash.
+    pub user: UserHash,
+    /// The share of users that was planned for treatment when this one was assigned; none where that
+    /// is not known: then the user is noted, and never counted.
+    pub planned: Option<Exposure>,
+}
+
+/// An observation that is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exclusion {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The arm that was served.
+    pub arm: Arm,
+    /// Why it is left out.
+    pub cause: ExclusionCause,
+    /// Who was observed, as in [`Counted::sight`].
+    pub sight: Option<Sight>,
+}
+
+/// Why an observation is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExclusionCause {
+    /// The application served a fallback of its own.
+    Fallback,
+    /// A value is out of range.
+    OutOfRange,
 }
 
 /// What came of a batch.

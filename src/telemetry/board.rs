@@ -24,15 +24,22 @@ pub(super) struct Gauges {
     log_e_value: GaugeVec,
     verdict: IntGaugeVec,
     last_observation: IntGaugeVec,
+    sample_ratio: GaugeVec,
     registry_up: IntGaugeVec,
     leader: IntGaugeVec,
     problems: IntGaugeVec,
 }
 
+fn whole(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+    IntGaugeVec::new(Opts::new(name, help), labels)
+}
+
+fn real(name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, Error> {
+    GaugeVec::new(Opts::new(name, help), labels)
+}
+
 impl Gauges {
     pub(super) fn new() -> Result<Self, Error> {
-        let whole = |name: &str, help: &str, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
-        let real = |name: &str, help: &str, labels: &[&str]| GaugeVec::new(Opts::new(name, help), labels);
         Ok(Self {
             phase: whole(
                 "serin_rollout_phase",
@@ -56,7 +63,7 @@ impl Gauges {
             )?,
             value: real(
                 "serin_metric_value",
-                "Mean of the observations.",
+                "Mean of the observations; of a latency with quantiles, the highest of them.",
                 &["policy", "metric", "arm"],
             )?,
             difference: real(
@@ -84,6 +91,11 @@ impl Gauges {
                 "When the last observation of either arm arrived.",
                 &["policy", "metric"],
             )?,
+            sample_ratio: real(
+                "serin_sample_ratio_log_e_value",
+                "Log e-value against users coming to the arms as planned; 6.9 is proof that they do not.",
+                &["policy"],
+            )?,
             registry_up: whole(
                 "serin_registry_up",
                 "Whether the registry answered last.",
@@ -110,6 +122,7 @@ impl Gauges {
             Box::new(self.log_e_value.clone()),
             Box::new(self.verdict.clone()),
             Box::new(self.last_observation.clone()),
+            Box::new(self.sample_ratio.clone()),
             Box::new(self.registry_up.clone()),
             Box::new(self.leader.clone()),
             Box::new(self.problems.clone()),
@@ -157,6 +170,7 @@ impl Gauges {
             &self.difference,
             &self.margin,
             &self.log_e_value,
+            &self.sample_ratio,
         ] {
             vec.reset();
         }
@@ -190,6 +204,9 @@ impl Gauges {
     }
 
     fn show_assessment(&self, policy: &PolicyName, assessment: &Assessment) {
+        self.sample_ratio
+            .with_label_values(&[policy.as_str()])
+            .set(assessment.data.split.log_e);
         for evidence in &assessment.metrics {
             self.show_evidence(policy.as_str(), evidence);
         }
@@ -197,14 +214,15 @@ impl Gauges {
 
     fn show_evidence(&self, policy: &str, evidence: &Evidence) {
         let metric = evidence.metric.as_str();
-        for (arm, numbers) in [
-            (Arm::Control, &evidence.control),
-            (Arm::Treatment, &evidence.treatment),
-        ] {
-            if let Some(mean) = numbers.mean {
+        let (control, treatment) = match evidence.quantiles.last() {
+            Some(highest) => (highest.control, highest.treatment),
+            None => (evidence.control.mean, evidence.treatment.mean),
+        };
+        for (arm, value) in [(Arm::Control, control), (Arm::Treatment, treatment)] {
+            if let Some(value) = value {
                 self.value
                     .with_label_values(&[policy, metric, arm.as_str()])
-                    .set(mean);
+                    .set(value);
             }
         }
         let bounds = [

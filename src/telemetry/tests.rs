@@ -1,5 +1,5 @@
 use super::*;
-use crate::analysis::{ArmEvidence, Assessment, Evidence, Verdict};
+use crate::analysis::{ArmEvidence, Assessment, DataQuality, Evidence, Verdict};
 use crate::controller::{PolicyStatus, RolloutStatus, Trouble};
 use crate::ids::{
     Actor, Exposure, Generation, Justification, PromptName, Revision, RolloutId, Tick, Version,
@@ -63,6 +63,7 @@ fn assessment() -> Assessment {
     let arm = |count, mean, second| ArmEvidence {
         count,
         mean,
+        clipped: 0,
         last_seen: Some(Tick::new(second)),
     };
     Assessment {
@@ -75,14 +76,18 @@ fn assessment() -> Assessment {
         threshold_limit: 3.0,
         blame: None,
         treated: 2,
+        data: DataQuality::default(),
         metrics: vec![Evidence {
             metric: MetricName::new("faithfulness").unwrap(),
             role: Role::Guardrail,
             control: arm(3, Some(0.5), 19),
             treatment: arm(2, Some(0.25), 20),
+            quantiles: Vec::new(),
+            relative: false,
             difference: Some(-0.25),
             interval: Some((-0.5, 0.125)),
             margin: Some(0.02),
+            within_margin: Some(false),
             log_e_worse: 1.5,
             log_e_non_inferior: -1.0,
             log_e_limit: None,
@@ -178,6 +183,7 @@ fn the_board_becomes_gauges() {
         r#"serin_metric_log_e_value{metric="faithfulness",policy="greeting"} 1.5"#,
         r#"serin_metric_verdict{metric="faithfulness",policy="greeting",verdict="inconclusive"} 1"#,
         r#"serin_metric_last_observation_timestamp_seconds{metric="faithfulness",policy="greeting"} 20"#,
+        r#"serin_sample_ratio_log_e_value{policy="greeting"} 0"#,
         r#"serin_registry_up{registry="embedded"} 1"#,
         r#"serin_policy_problems{severity="error"} 1"#,
         r#"serin_policy_problems{severity="warning"} 0"#,

@@ -1,7 +1,7 @@
 //! Observations: counted once, in the tick of their arrival.
 
 use crate::world::{World, count, counted, quality, start, transition, version};
-use serin::analysis::{ArmTallies, TickTally};
+use serin::analysis::{ArmTallies, Headcount, TickTally};
 use serin::ids::{Arm, Cluster, MetricName, RolloutId, Tick};
 use serin::rollout::{Cause, Phase, VerdictCause};
 use serin::store::{Answer, Batch, BatchKey, BatchReceipt, ClosedTicks, Counted, StoreError};
@@ -22,6 +22,7 @@ fn keyed(key: u8, body: u8, answer: &str, observations: Vec<Counted>) -> Batch {
             },
         }),
         observations,
+        exclusions: Vec::new(),
     }
 }
 
@@ -35,9 +36,10 @@ async fn tallies_are_the_sums_of_what_arrived() {
             rollout,
             arm,
             cluster: cluster(number),
+            sight: None,
             values: values
                 .iter()
-                .map(|(metric, value)| ((*metric).clone(), *value))
+                .map(|(metric, value)| ((*metric).clone(), (*value).into()))
                 .collect(),
             id: None,
         };
@@ -70,7 +72,8 @@ async fn tallies_are_the_sums_of_what_arrived() {
                 through: tick,
                 ticks: vec![TickTally {
                     tick,
-                    metrics: expected
+                    metrics: expected,
+                    headcount: Headcount::default(),
                 }]
             },
             "{}",
@@ -120,6 +123,7 @@ async fn many_senders_of_the_same_ids_are_counted_once() {
                     let batch = Batch {
                         key: None,
                         observations: ids.map(|id| counted(rollout, Some(id))).collect(),
+                        exclusions: Vec::new(),
                     };
                     match store.ingest(batch).await.unwrap() {
                         BatchReceipt::Counted { duplicates: found } => duplicates += found.len(),
@@ -178,6 +182,7 @@ async fn the_answer_that_is_repeated_knows_how_many_were_duplicates() {
         let first = Batch {
             key: None,
             observations: vec![counted(rollout, Some(7))],
+            exclusions: Vec::new(),
         };
         world.store.ingest(first).await.unwrap();
         let batch = || {
@@ -207,9 +212,9 @@ async fn a_batch_that_fails_leaves_nothing_and_harms_no_other() {
         let rollout = world.begin("greeting").await.id;
         let nobody = RolloutId::new(99);
         let mut nan = counted(rollout, Some(8));
-        nan.values[0].1 = f64::NAN;
+        nan.values[0].1 = f64::NAN.into();
         let mut huge = counted(rollout, Some(9));
-        huge.values[0].1 = 1e300;
+        huge.values[0].1 = 1e300.into();
         let broken = [counted(nobody, Some(7)), nan, huge];
         let mut waiting = Vec::new();
         for (key, broken) in (10..).zip(broken) {
@@ -390,7 +395,7 @@ async fn very_many_ticks_are_handed_out_in_parts() {
             .map(|n| MetricName::new(&format!("m{n}")).unwrap())
             .collect();
         let mut wide = counted(rollout, None);
-        wide.values = metrics.into_iter().map(|metric| (metric, 1.0)).collect();
+        wide.values = metrics.into_iter().map(|metric| (metric, 1.0.into())).collect();
         for _ in 0..20 {
             world.ingest(vec![wide.clone()]).await.unwrap();
             world.advance(1);

@@ -4,7 +4,7 @@ use crate::world::{
     World, actor, counted, label_move, new_rollout, policy_source, reason, start, transition, version,
 };
 use jiff::SignedDuration;
-use serin::analysis::{Assessment, Verdict};
+use serin::analysis::{Assessment, DataQuality, Verdict};
 use serin::ids::{Generation, PolicyName, Revision, RolloutId, Tick};
 use serin::rollout::{
     Approval, ApprovalPoint, AuditEvent, Cause, Checkpoint, Command, Phase, PolicyCause, Refusal, Resumable,
@@ -141,6 +141,7 @@ fn assessment() -> Assessment {
         threshold_limit: f64::INFINITY,
         blame: Some("latency".parse().unwrap()),
         treated: 812,
+        data: DataQuality::default(),
         metrics: Vec::new(),
     }
 }

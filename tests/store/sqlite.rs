@@ -23,7 +23,7 @@ fn file(directory: &Path) -> Connection {
     Connection::open(directory.join("serin.db")).unwrap()
 }
 
-fn rows(directory: &Path, table: &str) -> i64 {
+pub(crate) fn rows(directory: &Path, table: &str) -> i64 {
     let count = format!("SELECT count(*) FROM {table}");
     file(directory).query_row(&count, [], |row| row.get(0)).unwrap()
 }
@@ -217,6 +217,7 @@ async fn ten_thousand_batches_fold_into_few_rows() {
                 let batch = Batch {
                     key: None,
                     observations,
+                    exclusions: Vec::new(),
                 };
                 store.ingest(batch).await.unwrap();
             }
@@ -309,6 +310,7 @@ async fn another_program_that_holds_the_file_is_waited_for() {
         let batch = Batch {
             key: None,
             observations: vec![counted(rollout, None)],
+            exclusions: Vec::new(),
         };
         store.ingest(batch).await
     });
@@ -333,6 +335,7 @@ async fn a_flood_is_refused_at_once_and_does_not_hold_up_the_controller() {
             let batch = Batch {
                 key: None,
                 observations: vec![counted(rollout, None); BATCH],
+                exclusions: Vec::new(),
             };
             store.ingest(batch).await
         });

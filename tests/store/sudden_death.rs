@@ -51,6 +51,7 @@ fn batch(number: u128) -> Batch {
         observations: (0..BATCH)
             .map(|id| counted(rollout, Some(number * BATCH + id)))
             .collect(),
+        exclusions: Vec::new(),
     }
 }
 

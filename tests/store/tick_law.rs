@@ -96,6 +96,7 @@ impl Run {
             let batch = serin::store::Batch {
                 key: None,
                 observations,
+                exclusions: Vec::new(),
             };
             match store.ingest(batch).await.unwrap() {
                 serin::store::BatchReceipt::Counted { duplicates } => (sent - duplicates.len()) as u64,

@@ -93,6 +93,7 @@ impl World {
         let batch = Batch {
             key: None,
             observations,
+            exclusions: Vec::new(),
         };
         match self.store.ingest(batch).await? {
             BatchReceipt::Counted { duplicates } => Ok(duplicates),
@@ -243,7 +244,8 @@ pub(crate) fn counted(rollout: RolloutId, id: Option<u128>) -> Counted {
         rollout,
         arm: Arm::Treatment,
         cluster: Cluster::new(3).unwrap(),
-        values: vec![(quality(), 0.5)],
+        sight: None,
+        values: vec![(quality(), 0.5.into())],
         id: id.map(u128::to_be_bytes),
     }
 }

@@ -20,10 +20,15 @@ fn metrics() -> Vec<Metric> {
             margin: Margin::Relative(0.1),
             ..score("cost")
         },
+        Metric {
+            limit: Some(3.0),
+            ..latency("latency", &[500_000, 950_000])
+        },
+        amount("tokens", AmountScale::Winsorised { cap: 1.5 }),
     ]
 }
 
-/// Some seconds of all three metrics, with an arm missing now and then.
+/// Some seconds of all metrics, with an arm missing now and then.
 fn ticks(seconds: usize, seed: u64) -> Vec<TickTally> {
     let mut world = World {
         random: seed,
@@ -38,7 +43,7 @@ fn ticks(seconds: usize, seed: u64) -> Vec<TickTally> {
                     values
                 }
             };
-            let draws: [u64; 3] = std::array::from_fn(|_| world.random());
+            let draws: [u64; 4] = std::array::from_fn(|_| world.random());
             world.tick(&[
                 (
                     "quality",
@@ -47,6 +52,12 @@ fn ticks(seconds: usize, seed: u64) -> Vec<TickTally> {
                 ),
                 ("errors", Values::Chance(0.1), arm(Values::Chance(0.15), draws[1])),
                 ("cost", Values::Around(0.4), arm(Values::Around(0.5), draws[2])),
+                (
+                    "latency",
+                    arm(Values::LogNormal(1.0, 0.6), draws[3]),
+                    Values::LogNormal(1.2, 0.6),
+                ),
+                ("tokens", Values::LogNormal(1.0, 0.5), Values::LogNormal(1.0, 0.5)),
             ])
         })
         .collect()
@@ -120,6 +131,7 @@ fn split_and_merge(tick: &TickTally) -> TickTally {
     TickTally {
         tick: tick.tick,
         metrics: metrics.collect(),
+        headcount: Headcount::default(),
     }
 }
 
@@ -130,8 +142,14 @@ fn dealt(tally: &Tally) -> Tally {
         replica.count += part.count;
         replica.sum += part.sum;
         replica.clusters.insert(cluster, *part);
+        let of_cluster = tally.bins.iter().filter(|((number, _), _)| *number == cluster);
+        replica
+            .bins
+            .extend(of_cluster.map(|(place, count)| (*place, *count)));
     }
-    // Squares are not kept by cluster; any division of them is as good.
+    // Neither clipped values nor squares are kept by cluster; any division of them is as good.
+    replicas[0].clipped = tally.clipped / 2;
+    replicas[1].clipped = tally.clipped - tally.clipped / 2;
     replicas[0].sum_of_squares = tally.sum_of_squares / 3.0;
     replicas[1].sum_of_squares = tally.sum_of_squares - tally.sum_of_squares / 3.0;
     let [mut first, second] = replicas;
@@ -165,11 +183,13 @@ fn empty_seconds_move_the_clock_alone() {
     assert_eq!(assess(&engine).metrics, assess(&world.engine).metrics);
     assert!(!engine.absorb(&TickTally {
         tick: Tick::new(START + 60),
-        metrics: BTreeMap::new()
+        metrics: BTreeMap::new(),
+        headcount: Headcount::default(),
     }));
     assert!(engine.absorb(&TickTally {
         tick: Tick::new(START + 61),
-        metrics: BTreeMap::new()
+        metrics: BTreeMap::new(),
+        headcount: Headcount::default(),
     }));
 }
 
@@ -185,14 +205,20 @@ fn another_policys_state_is_refused() {
     renamed[1].name = name("erroro");
     let mut unlimited = metrics();
     unlimited[0].limit = None;
-    for other in [fewer, renamed, unlimited] {
+    let mut of_values = metrics();
+    of_values[3].kind = MetricKind::Rate;
+    let mut fewer_quantiles = metrics();
+    fewer_quantiles[3] = latency("latency", &[950_000]);
+    let mut by_points = metrics();
+    by_points[3].margin = Margin::Exceedance(0.02);
+    for other in [fewer, renamed, unlimited, of_values, fewer_quantiles, by_points] {
         assert_eq!(refused(other), CodecError::OtherMetrics);
     }
     let mut newer = bytes.clone();
-    newer[0] = 2;
+    newer[0] = 3;
     assert_eq!(
         Engine::decode(&policy(metrics()), &newer).unwrap_err(),
-        CodecError::Format { found: 2, known: 1 }
+        CodecError::Format { found: 3, known: 2 }
     );
 }
 
@@ -212,6 +238,33 @@ fn ten_metrics_stay_small() {
         .map(|metric| (metric.as_str(), values, values))
         .collect();
     world.pass(100, &all);
+    let bytes = world.engine.encode().len();
+    assert!(bytes < 64 * 1024, "{bytes} bytes");
+}
+
+#[test]
+fn ten_metrics_with_two_families_of_quantiles_stay_small() {
+    let quantiles = [500_000, 950_000, 990_000];
+    let many = (0..10)
+        .map(|number| match number {
+            0 | 1 => Metric {
+                limit: Some(9.0),
+                ..latency(&format!("m{number}"), &quantiles)
+            },
+            _ => Metric {
+                limit: Some(0.5),
+                ..score(&format!("m{number}"))
+            },
+        })
+        .collect();
+    let mut world = World::new(many);
+    let names: Vec<_> = (0..10).map(|number| format!("m{number}")).collect();
+    let values = Values::LogNormal(0.7, 0.8);
+    let all: Vec<_> = names
+        .iter()
+        .map(|metric| (metric.as_str(), values, values))
+        .collect();
+    world.pass(1_000, &all);
     let bytes = world.engine.encode().len();
     assert!(bytes < 64 * 1024, "{bytes} bytes");
 }

@@ -266,7 +266,7 @@ fn silent_goals_and_watched_metrics_are_not_waited_for() {
 
 #[test]
 fn a_policy_sets_the_tests() {
-    use crate::analysis::settings::{EnginePlan, HarmUnit};
+    use crate::analysis::settings::{ContrastPlan, EnginePlan, HarmUnit};
     let relative = Margin::Relative(0.1);
     let metrics = vec![
         score("absolute"),
@@ -308,7 +308,9 @@ fn a_policy_sets_the_tests() {
         ("thumbs", 0.1, HarmUnit::ControlGood, 0.095, 0.95, 10.0),
     ];
     for (plan, (metric, margin, unit, scale, centre, weight)) in plan.metrics.iter().zip(expected) {
-        let contrast = plan.contrast.unwrap();
+        let Some(ContrastPlan::Values(contrast)) = &plan.contrast else {
+            panic!("{metric} is compared by its values")
+        };
         let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
         assert_eq!((plan.name.as_str(), contrast.unit), (metric, unit));
         assert!(

@@ -1,13 +1,14 @@
 //! The engine from outside: policies in, observations in, assessments out.
 
 use super::engine::Engine;
-use super::{Assessment, Comparison, Evidence, TickTally};
+use super::{Assessment, Comparison, Evidence, Headcount, Observation, TickTally};
 use crate::ids::{
     Arm, Cluster, Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Tick,
 };
 use crate::policy::{
-    Alpha, AnalysisRules, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric, MetricKind,
-    OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Scheme,
+    Alpha, AmountScale, AnalysisRules, ArmLabels, AssignmentRules, Better, Forced, Gates, LatencyStatistic,
+    Margin, Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Quantile, Quantiles,
+    Role, Scheme, TimeUnit,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 mod continuing;
 mod deciding;
 mod extremes;
+mod kinds;
+mod quality;
 mod showing;
 
 /// The second at which every test begins.
@@ -81,6 +84,8 @@ fn score(metric: &str) -> Metric {
         limit: None,
         weight: 1.0,
         baseline: Some(0.75),
+        critical: false,
+        unit: None,
     }
 }
 
@@ -94,9 +99,34 @@ fn rate(metric: &str) -> Metric {
     }
 }
 
+/// A latency of which less is better, compared by quantiles with a margin of a tenth.
+fn latency(metric: &str, ppm: &[u32]) -> Metric {
+    let quantiles: Vec<_> = ppm.iter().map(|&ppm| Quantile::from_ppm(ppm).unwrap()).collect();
+    Metric {
+        kind: MetricKind::Latency {
+            unit: TimeUnit::Seconds,
+            statistic: LatencyStatistic::Quantiles(Quantiles::new(&quantiles).unwrap()),
+        },
+        better: Better::Lower,
+        margin: Margin::Relative(0.1),
+        baseline: None,
+        ..score(metric)
+    }
+}
+
+/// A cost of which less is better, with a margin of a tenth.
+fn amount(metric: &str, scale: AmountScale) -> Metric {
+    Metric {
+        kind: MetricKind::Amount { scale },
+        ..latency(metric, &[500_000])
+    }
+}
+
 /// Where the values of one arm come from.
 #[derive(Debug, Clone, Copy)]
 enum Values {
+    /// Numbers whose logarithm is normal: their median, and the deviation of the logarithm.
+    LogNormal(f64, f64),
     /// Numbers around a mean, up to 0.2 off.
     Around(f64),
     /// 1 with this chance, else 0.
@@ -108,6 +138,7 @@ enum Values {
 /// An engine, and users who come and go by a fixed sequence of random numbers.
 #[derive(Debug, Clone)]
 struct World {
+    metrics: Vec<Metric>,
     engine: Engine,
     second: i64,
     random: u64,
@@ -116,7 +147,8 @@ struct World {
 impl World {
     fn new(metrics: Vec<Metric>) -> Self {
         Self {
-            engine: Engine::new(&policy(metrics)),
+            engine: Engine::new(&policy(metrics.clone())),
+            metrics,
             second: START,
             random: 7,
         }
@@ -134,6 +166,7 @@ impl World {
         let mut tick = TickTally {
             tick: Tick::new(self.second),
             metrics: BTreeMap::new(),
+            headcount: Headcount::default(),
         };
         self.second += Tick::SECONDS;
         for &(metric, control, treatment) in metrics {
@@ -142,7 +175,7 @@ impl World {
                 for (arm, values) in [(Arm::Control, control), (Arm::Treatment, treatment)] {
                     let cluster = Cluster::from_hash(self.random());
                     if let Some(value) = self.draw(values) {
-                        tallies.add(arm, cluster, value);
+                        tallies.add(arm, cluster, self.observation(metric, value));
                     }
                 }
             }
@@ -150,13 +183,28 @@ impl World {
         tick
     }
 
+    fn observation(&self, metric: &str, value: f64) -> Observation {
+        let declared = self.metrics.iter().find(|declared| declared.name == name(metric));
+        Observation::of(declared.unwrap(), value)
+    }
+
     fn draw(&mut self, values: Values) -> Option<f64> {
-        let uniform = self.random() as f64 / 2.0_f64.powi(64);
+        let uniform = self.uniform();
         match values {
+            // Box & Muller 1958.
+            Values::LogNormal(median, deviation) => {
+                let (radius, angle) = ((-2.0 * (1.0 - uniform).ln()).sqrt(), self.uniform());
+                let normal = radius * (std::f64::consts::TAU * angle).cos();
+                Some(median * (deviation * normal).exp())
+            }
             Values::Around(mean) => Some(mean + 0.4 * (uniform - 0.5)),
             Values::Chance(chance) => Some(if uniform < chance { 1.0 } else { 0.0 }),
             Values::Absent => None,
         }
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.random() as f64 / 2.0_f64.powi(64)
     }
 
     /// SplitMix64 (Steele, Lea & Flood 2014).

@@ -1,9 +1,11 @@
 //! The numbers behind a verdict.
 
 use super::{finite, moment};
-use crate::analysis::{ArmEvidence, Assessment, Evidence, Verdict};
+use crate::analysis::{
+    ArmEvidence, Assessment, DataQuality, Evidence, PerArm, QuantileEvidence, RatioEvidence, Verdict,
+};
 use crate::api::schema::{DnsLabel, MetricNameText, Moment, RolloutIdText};
-use crate::policy::Role;
+use crate::policy::{Alpha, Role};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -93,11 +95,87 @@ pub struct AssessmentView {
     blame: Option<String>,
     /// Least number of treated observations over the guardrails.
     treated: u64,
+    /// Whether the data can carry a verdict.
+    data: DataView,
     /// In the policy's order.
     metrics: Vec<MetricEvidenceView>,
 }
 
-/// What one metric shows; differences are treatment − control.
+/// Whether the data can carry a verdict.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DataQuality)]
+pub struct DataView {
+    /// Users, each at first sight.
+    users: RatioView,
+    /// Users of whom an observation was left out, each at the first of them.
+    excluded: RatioView,
+    /// What their `logE` must reach for a pause.
+    threshold: Option<f64>,
+    /// Observations that were left out because the application had served a fallback of its own.
+    fallback: PerArmView,
+    /// Observations that were left out because a value was out of range.
+    out_of_range: PerArmView,
+}
+
+/// Whether users came to the arms as planned.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SampleRatio)]
+pub struct RatioView {
+    /// Users in control.
+    control: u64,
+    /// Users in treatment.
+    treatment: u64,
+    /// How many of both were planned for treatment.
+    expected: Option<f64>,
+    /// Log e-value against "as planned".
+    log_e: Option<f64>,
+    /// When it was proved first that they did not come as planned.
+    #[schema(value_type = Option<Moment>)]
+    since: Option<String>,
+}
+
+/// A number for each arm.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PerArm)]
+pub struct PerArmView {
+    /// Of the stable version.
+    control: u64,
+    /// Of the candidate.
+    treatment: u64,
+}
+
+impl From<&DataQuality> for DataView {
+    fn from(data: &DataQuality) -> Self {
+        let per_arm = |counts: PerArm| PerArmView {
+            control: counts.control,
+            treatment: counts.treatment,
+        };
+        Self {
+            users: (&data.split).into(),
+            excluded: (&data.excluded).into(),
+            threshold: finite(Some(Alpha::SAMPLE_RATIO.log_threshold())),
+            fallback: per_arm(data.fallback),
+            out_of_range: per_arm(data.out_of_range),
+        }
+    }
+}
+
+impl From<&RatioEvidence> for RatioView {
+    fn from(ratio: &RatioEvidence) -> Self {
+        Self {
+            control: ratio.users.control,
+            treatment: ratio.users.treatment,
+            expected: finite(Some(ratio.expected)),
+            log_e: finite(Some(ratio.log_e)),
+            since: ratio.since.map(moment),
+        }
+    }
+}
+
+/// What one metric shows; differences are treatment − control, in metric units (seconds for a latency).
+/// Of several quantiles, they are those of the highest.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = MetricEvidence)]
@@ -111,12 +189,18 @@ pub struct MetricEvidenceView {
     control: ArmEvidenceView,
     /// The candidate's numbers.
     treatment: ArmEvidenceView,
+    /// Each quantile, rising, where quantiles are compared.
+    quantiles: Vec<QuantileEvidenceView>,
+    /// Whether difference, interval and margin are ratios of the control's mean: 0.12 is 12% more.
+    relative: bool,
     /// Estimated difference.
     difference: Option<f64>,
     /// Anytime-valid confidence interval of the difference.
     interval: Option<IntervalView>,
-    /// The tolerated worsening in metric units.
+    /// The tolerated worsening in the unit of the difference.
     margin: Option<f64>,
+    /// Whether the estimate is no worse than the margin.
+    within_margin: Option<bool>,
     /// Log e-value against "not worse".
     log_e_worse: Option<f64>,
     /// Log e-value against "worse than the margin".
@@ -130,6 +214,39 @@ pub struct MetricEvidenceView {
     /// Since when no observation came, where that makes the verdict invalid.
     #[schema(value_type = Option<Moment>)]
     silent_since: Option<String>,
+}
+
+/// What one quantile of a metric shows.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = QuantileEvidence)]
+pub struct QuantileEvidenceView {
+    /// The share of values that lie below it: 0.95.
+    #[schema(exclusive_minimum = 0, exclusive_maximum = 1)]
+    quantile: f64,
+    /// Its value among the stable version's observations, to 1%.
+    control: Option<f64>,
+    /// Its value among the candidate's observations, to 1%.
+    treatment: Option<f64>,
+    /// Log e-value against "not worse".
+    log_e_worse: Option<f64>,
+    /// Log e-value against "worse than the margin".
+    log_e_non_inferior: Option<f64>,
+    /// Its own conclusion.
+    verdict: VerdictView,
+}
+
+impl From<&QuantileEvidence> for QuantileEvidenceView {
+    fn from(evidence: &QuantileEvidence) -> Self {
+        Self {
+            quantile: evidence.quantile.ratio(),
+            control: finite(evidence.control),
+            treatment: finite(evidence.treatment),
+            log_e_worse: finite(Some(evidence.log_e_worse)),
+            log_e_non_inferior: finite(Some(evidence.log_e_non_inferior)),
+            verdict: evidence.verdict.into(),
+        }
+    }
 }
 
 /// An interval, both ends included.
@@ -149,8 +266,11 @@ pub struct IntervalView {
 pub struct ArmEvidenceView {
     /// Observations so far.
     count: u64,
-    /// Their mean.
+    /// Their mean: the geometric one where logarithms are compared, that of the cut values where they
+    /// are cut at a cap.
     mean: Option<f64>,
+    /// How many values were cut, at the cap or at the least value that has a logarithm.
+    clipped: u64,
     /// When the last one arrived.
     #[schema(value_type = Option<Moment>)]
     last_seen: Option<String>,
@@ -161,6 +281,7 @@ impl From<&ArmEvidence> for ArmEvidenceView {
         Self {
             count: arm.count,
             mean: finite(arm.mean),
+            clipped: arm.clipped,
             last_seen: arm.last_seen.map(|tick| moment(tick.begins())),
         }
     }
@@ -177,9 +298,12 @@ impl From<&Evidence> for MetricEvidenceView {
             role: evidence.role.into(),
             control: (&evidence.control).into(),
             treatment: (&evidence.treatment).into(),
+            quantiles: evidence.quantiles.iter().map(Into::into).collect(),
+            relative: evidence.relative,
             difference: finite(evidence.difference),
             interval: evidence.interval.map(interval),
             margin: finite(evidence.margin),
+            within_margin: evidence.within_margin,
             log_e_worse: finite(Some(evidence.log_e_worse)),
             log_e_non_inferior: finite(Some(evidence.log_e_non_inferior)),
             log_e_limit: finite(evidence.log_e_limit),
@@ -202,6 +326,7 @@ impl From<&Assessment> for AssessmentView {
             threshold_limit: finite(Some(assessment.threshold_limit)),
             blame: assessment.blame.as_ref().map(ToString::to_string),
             treated: assessment.treated,
+            data: (&assessment.data).into(),
             metrics: assessment.metrics.iter().map(Into::into).collect(),
         }
     }

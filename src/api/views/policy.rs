@@ -8,7 +8,9 @@ use crate::api::schema::{
 };
 use crate::controller::PolicyStatus;
 use crate::policy::problem::{Problem, Severity};
-use crate::policy::{Margin, Metric, Policy, Step};
+use crate::policy::{
+    AmountScale, Better, LatencyStatistic, Margin, Metric, MetricKind, Policy, Step, TimeUnit,
+};
 use crate::rollout::{ObservedLabel, ObservedLabels};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -102,6 +104,7 @@ pub struct StepView {
 
 /// What is measured.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = Metric)]
 pub struct MetricView {
     /// Its name in observations.
@@ -109,18 +112,67 @@ pub struct MetricView {
     name: String,
     /// What its values are.
     kind: &'static str,
+    /// What is compared of them.
+    statistic: StatisticView,
+    /// The quantiles that are compared, rising: 0.95.
+    quantiles: Vec<f64>,
+    /// Values above it count as much as it.
+    cap: Option<f64>,
+    /// What everything here and in the evidence is counted in: `s` for a latency, what the policy says
+    /// for an amount.
+    unit: Option<String>,
+    /// The unit that observations come in, where it is another one: `ms`.
+    observed: Option<&'static str>,
     /// Least value.
     min: f64,
     /// Greatest value.
     max: f64,
+    /// Which way is good: `higher` or `lower`.
+    better: &'static str,
     /// Its part in the verdict.
     role: RoleView,
-    /// The worsening that is tolerated: in metric units, or as a ratio of the control's mean.
+    /// Whether every worsening that is proved takes the candidate back at once.
+    critical: bool,
+    /// Share in the combined evidence, relative to the other metrics'.
+    weight: f64,
+    /// The worsening that is tolerated, as `marginOf` says.
     margin: f64,
-    /// Whether the margin is a ratio of the control's mean.
+    /// What the margin is a number of.
+    margin_of: MarginView,
+    /// Whether the margin is a ratio of the control's mean or quantile.
     relative: bool,
     /// Fixed limit on the treatment arm.
     limit: Option<f64>,
+}
+
+/// What is compared of a metric's values.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Statistic)]
+pub enum StatisticView {
+    /// The mean.
+    Mean,
+    /// The share of ones.
+    Share,
+    /// Quantiles.
+    Quantiles,
+    /// The mean of the logarithm.
+    LogMean,
+    /// The mean of the values, each cut at `cap`.
+    WinsorisedMean,
+}
+
+/// What a margin is a number of.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MarginOf)]
+pub enum MarginView {
+    /// Metric units.
+    Value,
+    /// The control's mean or quantile, as a ratio.
+    Control,
+    /// Values above the control's quantile, as a share.
+    Exceedance,
 }
 
 /// A mistake, or something to think about, in a policy file.
@@ -175,20 +227,61 @@ impl From<&Problem> for PolicyProblemView {
 impl From<&Metric> for MetricView {
     fn from(metric: &Metric) -> Self {
         let (min, max) = metric.kind.range();
-        let (margin, relative) = match metric.margin {
-            Margin::Absolute(margin) => (margin, false),
-            Margin::Relative(margin) => (margin, true),
+        let (margin, margin_of) = match metric.margin {
+            Margin::Absolute(margin) => (margin, MarginView::Value),
+            Margin::Relative(margin) => (margin, MarginView::Control),
+            Margin::Exceedance(margin) => (margin, MarginView::Exceedance),
+        };
+        let (statistic, quantiles, cap) = statistic(metric.kind);
+        let (unit, observed) = match metric.kind {
+            MetricKind::Latency { unit, .. } => {
+                let observed = (unit != TimeUnit::Seconds).then(|| unit.as_str());
+                (Some(TimeUnit::Seconds.as_str().to_owned()), observed)
+            }
+            MetricKind::Score { .. } | MetricKind::Rate | MetricKind::Amount { .. } => {
+                (metric.unit.as_deref().map(str::to_owned), None)
+            }
         };
         Self {
             name: metric.name.to_string(),
             kind: metric.kind.as_str(),
+            statistic,
+            quantiles,
+            cap,
+            unit,
+            observed,
             min,
             max,
+            better: match metric.better {
+                Better::Higher => "higher",
+                Better::Lower => "lower",
+            },
             role: metric.role.into(),
+            critical: metric.critical,
+            weight: metric.weight,
             margin,
-            relative,
+            margin_of,
+            relative: matches!(metric.margin, Margin::Relative(_)),
             limit: metric.limit,
         }
+    }
+}
+
+fn statistic(kind: MetricKind) -> (StatisticView, Vec<f64>, Option<f64>) {
+    match kind {
+        MetricKind::Score { .. } => (StatisticView::Mean, Vec::new(), None),
+        MetricKind::Rate => (StatisticView::Share, Vec::new(), None),
+        MetricKind::Latency { statistic, .. } => match statistic {
+            LatencyStatistic::Quantiles(quantiles) => {
+                let ratios = quantiles.iter().map(|quantile| quantile.ratio());
+                (StatisticView::Quantiles, ratios.collect(), None)
+            }
+            LatencyStatistic::LogMean => (StatisticView::LogMean, Vec::new(), None),
+        },
+        MetricKind::Amount { scale } => match scale {
+            AmountScale::Log => (StatisticView::LogMean, Vec::new(), None),
+            AmountScale::Winsorised { cap } => (StatisticView::WinsorisedMean, Vec::new(), Some(cap)),
+        },
     }
 }
 

@@ -1,7 +1,8 @@
 //! Rollouts, and what is asked of them.
 
-use super::cause::{PhaseView, StayView};
+use super::cause::PhaseView;
 use super::evidence::VerdictView;
+use super::stay::StayView;
 use super::{Whole, moment};
 use crate::api::schema::{
     ActorText, DnsLabel, Moment, ReasonText, RevisionText, RolloutIdText, VersionNumber,

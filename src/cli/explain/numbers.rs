@@ -3,7 +3,9 @@
 use crate::cli::figures::{self, NOTHING};
 use crate::cli::ladder::verdict_style;
 use crate::cli::screen::{Cell, FAINT, Flush, PLAIN, Table, paint};
-use crate::cli::wire::{ArmEvidence, Assessment, MetricEvidence};
+use crate::cli::wire::{
+    ArmEvidence, Assessment, DataQuality, MetricEvidence, PerArm, QuantileEvidence, SampleRatio,
+};
 
 /// How to read the tables.
 pub(super) const LEGEND: &str = "\
@@ -37,7 +39,7 @@ impl Numbers {
         if assessment.metrics.iter().all(nothing) {
             return format!("  verdict {verdict}: no observations so far\n");
         }
-        let tables = comparison(assessment) + &evidence(assessment);
+        let tables = comparison(assessment) + &evidence(assessment) + &data(assessment);
         if tables == self.shown {
             return format!("  verdict {verdict}, by the same numbers\n");
         }
@@ -64,6 +66,12 @@ fn comparison(assessment: &Assessment) -> String {
         let MetricEvidence {
             control, treatment, ..
         } = metric;
+        let show_signed = if metric.relative {
+            signed_share
+        } else {
+            figures::signed
+        };
+        let show_margin = if metric.relative { share } else { figures::shortest };
         table.row([
             Cell::plain(&metric.metric),
             Cell::plain(&metric.role),
@@ -71,13 +79,65 @@ fn comparison(assessment: &Assessment) -> String {
             Cell::plain(figures::count(control.count)),
             mean(treatment),
             Cell::plain(figures::count(treatment.count)),
-            number(metric.difference, figures::signed),
-            interval(metric),
-            number(metric.margin, figures::shortest),
+            number(metric.difference, show_signed),
+            interval(metric, show_signed),
+            number(metric.margin, show_margin),
             Cell::new(verdict_style(&metric.verdict), &metric.verdict),
         ]);
+        for quantile in &metric.quantiles {
+            table.row(quantile_row(quantile));
+        }
     }
-    table.render(INDENT)
+    let cut: String = assessment.metrics.iter().filter_map(cut_values).collect();
+    table.render(INDENT) + &cut
+}
+
+/// One quantile, below its metric.
+fn quantile_row(quantile: &QuantileEvidence) -> [Cell; 10] {
+    let QuantileEvidence {
+        control, treatment, ..
+    } = quantile;
+    let difference = control
+        .zip(*treatment)
+        .map(|(control, treatment)| treatment - control);
+    let name = figures::percentage(quantile.quantile);
+    [
+        Cell::plain(format!("  p{}", name.trim_end_matches('%'))),
+        Cell::plain(""),
+        number(*control, figures::significant),
+        Cell::plain(""),
+        number(*treatment, figures::significant),
+        Cell::plain(""),
+        number(difference, figures::signed),
+        Cell::plain(""),
+        Cell::plain(""),
+        Cell::new(verdict_style(&quantile.verdict), &quantile.verdict),
+    ]
+}
+
+/// How many values of a metric were cut, where some were.
+fn cut_values(metric: &MetricEvidence) -> Option<String> {
+    let MetricEvidence {
+        control, treatment, ..
+    } = metric;
+    (control.clipped + treatment.clipped > 0).then(|| {
+        format!(
+            "{INDENT}{} values of control and {} of treatment were cut in {}\n",
+            figures::count(control.clipped),
+            figures::count(treatment.clipped),
+            metric.metric
+        )
+    })
+}
+
+/// A ratio as a percentage with its sign.
+fn signed_share(ratio: f64, digits: u8) -> String {
+    format!("{}%", figures::signed(ratio * 100.0, digits))
+}
+
+/// A ratio as a percentage.
+fn share(ratio: f64, digits: u8) -> String {
+    format!("{}%", figures::shortest(ratio * 100.0, digits))
 }
 
 fn mean(arm: &ArmEvidence) -> Cell {
@@ -91,13 +151,12 @@ fn number(value: Option<f64>, show: fn(f64, u8) -> String) -> Cell {
     }
 }
 
-fn interval(metric: &MetricEvidence) -> Cell {
+fn interval(metric: &MetricEvidence, show: fn(f64, u8) -> String) -> Cell {
     let Some(interval) = &metric.interval else {
         return Cell::new(FAINT, NOTHING);
     };
-    let end = |end: Option<f64>, unbounded: &str| {
-        end.map_or_else(|| unbounded.to_owned(), |end| figures::signed(end, DIGITS))
-    };
+    let end =
+        |end: Option<f64>, unbounded: &str| end.map_or_else(|| unbounded.to_owned(), |end| show(end, DIGITS));
     Cell::plain(format!(
         "[{}, {}]",
         end(interval.lower, "-∞"),
@@ -129,6 +188,45 @@ fn evidence(assessment: &Assessment) -> String {
     table.render(INDENT)
 }
 
+/// How users came to the arms, and what was left out, where there is something to tell.
+fn data(assessment: &Assessment) -> String {
+    let DataQuality {
+        users,
+        excluded,
+        threshold,
+        fallback,
+        out_of_range,
+    } = &assessment.data;
+    let split = |who: &str, ratio: &SampleRatio| {
+        let all = ratio.control + ratio.treatment;
+        (all > 0).then(|| {
+            let planned = ratio.expected.map_or_else(|| NOTHING.to_owned(), |expected| format!("{expected:.0}"));
+            let evidence = e_value(ratio.log_e, *threshold).render();
+            format!(
+                "{INDENT}{} of {} {who} are in treatment, {planned} were planned: evidence of another split {evidence}\n",
+                figures::count(ratio.treatment),
+                figures::count(all),
+            )
+        })
+    };
+    let lines = |what: &str, counts: &PerArm| {
+        (counts.control + counts.treatment > 0).then(|| {
+            format!(
+                "{INDENT}{} observations of control and {} of treatment were left out: {what}\n",
+                figures::count(counts.control),
+                figures::count(counts.treatment)
+            )
+        })
+    };
+    let told = [
+        split("users", users),
+        split("users with something left out", excluded),
+        lines("the application served a fallback", fallback),
+        lines("a value was out of range", out_of_range),
+    ];
+    told.into_iter().flatten().collect()
+}
+
 /// `e (ln e of what it must reach)`.
 fn e_value(log_e: Option<f64>, threshold: Option<f64>) -> Cell {
     let Some(log_e) = log_e else {
@@ -158,6 +256,68 @@ fn plain(log_e: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantiles_ratios_and_cut_values_are_shown() {
+        let arm = |count: u64, mean: f64, clipped: u64| serde_json::json!({"count": count, "mean": mean, "clipped": clipped});
+        let metric = |name: &str, relative: bool, quantiles: serde_json::Value| {
+            serde_json::json!({
+                "metric": name, "role": "guardrail", "quantiles": quantiles, "relative": relative,
+                "control": arm(19_000, 0.021, 0), "treatment": arm(1_000, 0.0235, 1_234),
+                "difference": 0.12, "interval": {"lower": -0.01, "upper": 0.25}, "margin": 0.1,
+                "logEWorse": 0.5, "logENonInferior": -0.5, "logELimit": null, "verdict": "inconclusive",
+            })
+        };
+        let p95 = serde_json::json!({"quantile": 0.95, "control": 1.9, "treatment": 2.4, "verdict": "fail"});
+        let assessment = serde_json::json!({
+            "verdict": "inconclusive", "logECombined": 0.5, "threshold": 3.0,
+            "thresholdNonInferior": 3.0, "thresholdLimit": 4.6,
+            "metrics": [metric("cost", true, serde_json::json!([])), metric("latency", false, serde_json::json!([p95]))],
+        });
+        let shown = comparison(&serde_json::from_value(assessment).unwrap());
+        let shown = anstream::adapter::strip_str(&shown).to_string();
+        let lines: Vec<Vec<&str>> = shown
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            lines[1][6..],
+            ["+12.00%", "[-1.000%,", "+25.00%]", "10%", "inconclusive"]
+        );
+        assert_eq!(
+            lines[2][6..],
+            ["+0.1200", "[-0.01000,", "+0.2500]", "0.1", "inconclusive"]
+        );
+        assert_eq!(lines[3], ["p95", "1.900", "2.400", "+0.5000", "fail"]);
+        assert!(
+            shown.contains("0 values of control and 1,234 of treatment were cut in cost"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn the_split_and_what_was_left_out_are_told() {
+        let assessment = |data: serde_json::Value| {
+            let assessment = serde_json::json!({
+                "verdict": "invalid", "logECombined": null, "threshold": 3.0, "thresholdNonInferior": 3.0,
+                "thresholdLimit": 4.6, "metrics": [], "data": data,
+            });
+            serde_json::from_value::<Assessment>(assessment).unwrap()
+        };
+        let told = data(&assessment(serde_json::json!({
+            "users": {"control": 19_000, "treatment": 812, "expected": 990.6, "logE": 12.5},
+            "excluded": {"control": 0, "treatment": 0, "expected": 0.0, "logE": 0.0},
+            "threshold": 6.9,
+            "fallback": {"control": 2, "treatment": 1_500},
+            "outOfRange": {"control": 0, "treatment": 0},
+        })));
+        let told = anstream::adapter::strip_str(&told).to_string();
+        let expected = "    812 of 19,812 users are in treatment, 991 were planned: evidence of another split 268337 (12.50 of 6.90)
+    2 observations of control and 1,500 of treatment were left out: the application served a fallback
+";
+        assert_eq!(told, expected);
+        assert_eq!(data(&assessment(serde_json::json!({}))), "");
+    }
 
     #[test]
     fn e_values_of_any_size_are_shown() {

@@ -3,8 +3,7 @@
 use super::super::code::Code;
 use super::super::document::{ApprovalDocument, EvaluationDocument, GatesDocument, Given, Located};
 use super::super::problem::Problems;
-use super::super::{ApprovalGate, EvaluationGate, Gates};
-use super::measure::Measure;
+use super::super::{ApprovalGate, EvaluationGate, Gates, MetricKind};
 use super::refuse;
 use crate::ids::MetricName;
 use std::collections::BTreeMap;
@@ -17,17 +16,17 @@ const DATASET_CHARS_MAX: usize = 255;
 const APPROVALS_MAX: u32 = 10;
 
 /// What the floor of a metric that the policy does not declare is compared with.
-const UNDECLARED: Measure = Measure::Score { min: 0.0, max: 1.0 };
+const UNDECLARED: MetricKind = MetricKind::Score { min: 0.0, max: 1.0 };
 
 pub(super) fn check(
     given: &Given<GatesDocument>,
-    measures: &BTreeMap<String, Option<Measure>>,
+    kinds: &BTreeMap<String, Option<MetricKind>>,
     problems: &mut Problems,
 ) -> Option<Gates> {
     let absent = GatesDocument::default();
     let document = given.value_or(&absent)?;
     let evaluation = document.evaluation.resolve(None, |located| {
-        evaluation(&located.value, measures, problems).map(Some)
+        evaluation(&located.value, kinds, problems).map(Some)
     });
     let approval = document.approval.resolve(ApprovalGate::default(), |located| {
         approval(&located.value, problems)
@@ -40,7 +39,7 @@ pub(super) fn check(
 
 fn evaluation(
     document: &EvaluationDocument,
-    measures: &BTreeMap<String, Option<Measure>>,
+    kinds: &BTreeMap<String, Option<MetricKind>>,
     problems: &mut Problems,
 ) -> Option<EvaluationGate> {
     let dataset = document.dataset.located();
@@ -50,7 +49,7 @@ fn evaluation(
             let metric = metric_name(name, problems);
             let least = given
                 .located()
-                .and_then(|located| least(name, located, measures, problems));
+                .and_then(|located| least(name, located, kinds, problems));
             Some((metric?, least?))
         });
         // Every floor is checked before a broken one makes the gate broken.
@@ -98,17 +97,17 @@ fn metric_name(located: &Located<String>, problems: &mut Problems) -> Option<Met
 fn least(
     name: &Located<String>,
     located: &Located<f64>,
-    measures: &BTreeMap<String, Option<Measure>>,
+    kinds: &BTreeMap<String, Option<MetricKind>>,
     problems: &mut Problems,
 ) -> Option<f64> {
-    let declared = measures.get(&name.value);
-    let measure = match declared {
+    let declared = kinds.get(&name.value);
+    let kind = match declared {
         // The metric itself is broken, so that nobody knows its range.
         Some(None) => return None,
-        Some(Some(measure)) => *measure,
+        Some(Some(kind)) => *kind,
         None => UNDECLARED,
     };
-    let (min, max) = measure.bounds();
+    let (min, max) = kind.range();
     if (min..=max).contains(&located.value) {
         return Some(located.value);
     }

@@ -4,11 +4,10 @@ use super::super::code::Code;
 use super::super::document::value::Items;
 use super::super::document::words::KindWord;
 use super::super::document::{Given, Located, METRICS_MAX, MetricDocument};
-use super::super::problem::{Problems, Span};
-use super::super::quantity::{Percentage, Quantity};
-use super::super::{Better, Metric, Role, lint};
-use super::measure::Measure;
-use super::refuse;
+use super::super::problem::Problems;
+use super::super::quantity::Quantity;
+use super::super::{Better, LatencyStatistic, Metric, MetricKind, Role, lint};
+use super::{kind, measure, refuse};
 use crate::ids::MetricName;
 use std::collections::BTreeMap;
 
@@ -23,8 +22,8 @@ const WEIGHT_MAX: f64 = 1_000.0;
 pub(super) struct Measured {
     /// All metrics.
     pub(super) metrics: Option<Vec<Metric>>,
-    /// Every declared name, with what its numbers mean where that is known.
-    pub(super) measures: BTreeMap<String, Option<Measure>>,
+    /// Every declared name, with its kind where that is known.
+    pub(super) kinds: BTreeMap<String, Option<MetricKind>>,
 }
 
 pub(super) fn check(
@@ -35,14 +34,14 @@ pub(super) fn check(
         return Measured::default();
     };
     let mut first_lines: BTreeMap<String, usize> = BTreeMap::new();
-    let mut measures = BTreeMap::new();
+    let mut kinds = BTreeMap::new();
     let metrics = items.convert(|_, item| {
         let unique = is_unique(&item.value, &mut first_lines, problems);
-        let measure = measure(&item.value, problems);
+        let kind = kind::check(&item.value, problems);
         if let Some(name) = item.value.name.value() {
-            measures.insert(name.clone(), measure);
+            kinds.insert(name.clone(), kind);
         }
-        metric(&item.value, measure, problems).filter(|_| unique)
+        metric(&item.value, kind, problems).filter(|_| unique)
     });
     let guarded = check_guardrail(items, given, problems);
     if let Some(metrics) = &metrics {
@@ -50,7 +49,7 @@ pub(super) fn check(
     }
     Measured {
         metrics: metrics.filter(|_| guarded),
-        measures,
+        kinds,
     }
 }
 
@@ -100,59 +99,7 @@ fn role(document: &MetricDocument) -> Option<Role> {
         .resolve(Role::Guardrail, |located| Some(located.value))
 }
 
-/// What the metric's numbers mean, where kind and range are sound.
-fn measure(document: &MetricDocument, problems: &mut Problems) -> Option<Measure> {
-    let kind = document.kind.value()?;
-    if *kind != KindWord::Score
-        && let Some(range) = document.range.located()
-    {
-        other_kind(range.span, "range", "scores", problems);
-    }
-    if *kind != KindWord::Latency
-        && let Some(quantile) = document.quantile.located()
-    {
-        other_kind(quantile.span, "quantile", "latencies", problems);
-    }
-    match kind {
-        KindWord::Score => range(document, problems),
-        KindWord::Rate => Some(Measure::Rate),
-        KindWord::Latency => Some(Measure::Latency),
-        KindWord::Amount => Some(Measure::Amount),
-    }
-}
-
-fn other_kind(span: Span, key: &str, owners: &str, problems: &mut Problems) {
-    problems.add_with_help(
-        Code::KeyOfOtherKind,
-        span,
-        format!("`{key}` belongs to {owners}"),
-        "remove it, or change the `kind`",
-    );
-}
-
-fn range(document: &MetricDocument, problems: &mut Problems) -> Option<Measure> {
-    document
-        .range
-        .resolve(Measure::Score { min: 0.0, max: 1.0 }, |located| {
-            let ends = located.value.convert(|_, end| Some(end.value))?;
-            let [min, max] = ends.as_slice() else {
-                return None;
-            };
-            let (min, max) = (*min, *max);
-            // The difference of two finite ends may still be infinite.
-            if min < max && (max - min).is_finite() {
-                return Some(Measure::Score { min, max });
-            }
-            problems.add(
-                Code::Range,
-                located.span,
-                format!("`range` must be `[least, greatest]`, and {min} is not below {max}"),
-            );
-            None
-        })
-}
-
-fn metric(document: &MetricDocument, measure: Option<Measure>, problems: &mut Problems) -> Option<Metric> {
+fn metric(document: &MetricDocument, kind: Option<MetricKind>, problems: &mut Problems) -> Option<Metric> {
     let name = document.name.located().and_then(|located| {
         let name = MetricName::new(&located.value).ok();
         if name.is_none() {
@@ -172,26 +119,44 @@ fn metric(document: &MetricDocument, measure: Option<Measure>, problems: &mut Pr
         .weight
         .resolve(WEIGHT_DEFAULT, |located| weight(located, problems));
     let role = role(document);
-    let measure = measure?;
+    let critical = critical(document, role, problems);
+    let kind = kind?;
+    let unit = kind::shown_unit(document, kind, problems);
     let margin = document.margin.located();
-    let margin = margin.and_then(|located| measure.margin(located, problems));
-    let limit = limit(document, measure, better, problems);
+    let margin = margin.and_then(|located| measure::margin(kind, located, problems));
+    let limit = limit(document, kind, better, problems);
     let baseline = document
         .baseline
-        .resolve(None, |located| baseline(located, measure, problems).map(Some));
-    refuse_kind(document, measure, problems);
+        .resolve(None, |located| baseline(located, kind, problems).map(Some));
     let metric = Metric {
         name: name?,
-        kind: measure.kind()?,
+        kind,
         better: better?,
         role: role?,
         margin: margin?,
         limit: limit?,
         weight: weight?,
         baseline: baseline?,
+        critical: critical?,
+        unit: unit?,
     };
     lint::metric(document, &metric, problems);
     Some(metric)
+}
+
+fn critical(document: &MetricDocument, role: Option<Role>, problems: &mut Problems) -> Option<bool> {
+    document.critical.resolve(false, |located| {
+        let misplaced = located.value && role.is_some_and(|role| role != Role::Guardrail);
+        if misplaced {
+            problems.add_with_help(
+                Code::CriticalRole,
+                located.span,
+                "only a guardrail can be `critical`",
+                "remove `critical`, or `role`",
+            );
+        }
+        (!misplaced).then_some(located.value)
+    })
 }
 
 fn better(document: &MetricDocument, problems: &mut Problems) -> Option<Better> {
@@ -236,23 +201,16 @@ fn weight(located: &Located<f64>, problems: &mut Problems) -> Option<f64> {
 /// The fixed limit, if there is one; nothing if there is something wrong with it.
 fn limit(
     document: &MetricDocument,
-    measure: Measure,
+    kind: MetricKind,
     better: Option<Better>,
     problems: &mut Problems,
 ) -> Option<Option<f64>> {
-    let floor = side(
-        &document.floor,
-        "floor",
-        Better::Higher,
-        measure,
-        better,
-        problems,
-    );
+    let floor = side(&document.floor, "floor", Better::Higher, kind, better, problems);
     let ceiling = side(
         &document.ceiling,
         "ceiling",
         Better::Lower,
-        measure,
+        kind,
         better,
         problems,
     );
@@ -263,7 +221,7 @@ fn side(
     given: &Given<Quantity>,
     key: &str,
     belongs_to: Better,
-    measure: Measure,
+    kind: MetricKind,
     better: Option<Better>,
     problems: &mut Problems,
 ) -> Option<Option<f64>> {
@@ -281,77 +239,49 @@ fn side(
             );
             return None;
         }
-        let point = measure.point(located, &format!("the {key}"), problems)?;
-        let (min, max) = measure.bounds();
+        let point = measure::point(kind, located, &format!("the {key}"), problems)?;
+        let (min, max) = measure::bounds(kind);
         if min < point && point < max {
             return Some(Some(point));
         }
         problems.add(
             Code::LimitOutside,
             located.span,
-            format!("`{key}` must be between {}", measure.shown_bounds()),
+            format!("`{key}` must be between {}", measure::shown_bounds(kind)),
         );
         None
     })
 }
 
-fn baseline(located: &Located<Quantity>, measure: Measure, problems: &mut Problems) -> Option<f64> {
-    let point = measure.point(located, "the baseline", problems)?;
-    let (min, max) = measure.bounds();
-    if (min..=max).contains(&point) {
+fn baseline(located: &Located<Quantity>, kind: MetricKind, problems: &mut Problems) -> Option<f64> {
+    let point = measure::point(kind, located, "the baseline", problems)?;
+    let (min, max) = measure::bounds(kind);
+    let (inside, rule) = match kind {
+        MetricKind::Score { .. } | MetricKind::Rate => ((min..=max).contains(&point), "not be outside"),
+        // Times and amounts are compared by ratio, and nothing is a ratio of nothing.
+        MetricKind::Latency { .. } | MetricKind::Amount { .. } => (min < point && point <= max, "be between"),
+    };
+    if inside && !of_several_quantiles(kind) {
         return Some(point);
     }
-    problems.add(
-        Code::BaselineOutside,
-        located.span,
-        format!("`baseline` must not be outside {}", measure.shown_bounds()),
-    );
+    let message = if inside {
+        "`baseline` is the value of one quantile, and here are several".to_owned()
+    } else {
+        format!("`baseline` must {rule} {}", measure::shown_bounds(kind))
+    };
+    problems.add(Code::BaselineOutside, located.span, message);
     None
 }
 
-/// Says plainly that a kind is not there yet, after everything else about it has been checked.
-fn refuse_kind(document: &MetricDocument, measure: Measure, problems: &mut Problems) {
-    let Some(kind) = document.kind.located() else {
-        return;
-    };
-    match measure {
-        Measure::Score { .. } | Measure::Rate => {}
-        Measure::Latency => {
-            check_quantile(&document.quantile, document.span, problems);
-            problems.add_with_help(
-                Code::LatencyNotYet,
-                kind.span,
-                "metrics of the kind `latency` are not there yet in this version",
-                "send a rate meanwhile: 1 when a reply took longer than your limit, else 0, with \
-                 `better: lower` and a margin such as `1pp`",
-            );
-        }
-        Measure::Amount => problems.add_with_help(
-            Code::AmountNotYet,
-            kind.span,
-            "metrics of the kind `amount` are not there yet in this version",
-            "declare a score meanwhile, with `range: [0, greatest]`, `better: lower` and a margin such as `10%`",
-        ),
-    }
-}
-
-fn check_quantile(given: &Given<Percentage>, owner: Span, problems: &mut Problems) {
-    match given {
-        Given::Absent => problems.add(
-            Code::MissingKey,
-            owner,
-            "a latency lacks `quantile`, such as `95%`",
-        ),
-        Given::Broken => {}
-        Given::Is(located) => {
-            let ppm = located.value.ppm();
-            if ppm == 0 || ppm >= 1_000_000 {
-                problems.add(
-                    Code::Quantile,
-                    located.span,
-                    "`quantile` must be above 0% and below 100%",
-                );
-            }
-        }
+fn of_several_quantiles(kind: MetricKind) -> bool {
+    match kind {
+        MetricKind::Latency {
+            statistic: LatencyStatistic::Quantiles(quantiles),
+            ..
+        } => quantiles.are_several(),
+        MetricKind::Score { .. }
+        | MetricKind::Rate
+        | MetricKind::Latency { .. }
+        | MetricKind::Amount { .. } => false,
     }
 }

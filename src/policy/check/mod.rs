@@ -20,6 +20,7 @@ mod across;
 mod analysis;
 mod assignment;
 mod gates;
+mod kind;
 mod measure;
 mod metrics;
 mod names;
@@ -195,7 +196,7 @@ impl Parts {
         }
         let analysis = analysis::check(&spec.analysis, problems);
         let metrics = metrics::check(&spec.metrics, problems);
-        let gates = gates::check(&spec.gates, &metrics.measures, problems);
+        let gates = gates::check(&spec.gates, &metrics.kinds, problems);
         let notify = webhook::check(&spec.notify, problems);
         if let Some(rules) = &analysis {
             lint::analysis(spec, rules, problems);

@@ -6,13 +6,13 @@
 
 use super::problem::{Problems, Span};
 use super::quantity::{Percentage, Quantity};
-use super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Role};
+use super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Quantiles, Role};
 use jiff::SignedDuration;
 use node::Node;
 use read::{Fields, Key, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use value::{ForcedUser, Items, Named};
-use words::{ApprovalWord, BeforeWord, HashWord, KindWord, VersusWord};
+use words::{ApprovalWord, BeforeWord, HashWord, KindWord, ScaleWord, VersusWord};
 
 use read::Section;
 pub(crate) use read::{Given, Located};
@@ -294,8 +294,9 @@ pub(crate) struct MetricDocument {
     /// Which way is good; a score is better when it is higher, a rate must say.
     #[schemars(default)]
     pub(crate) better: Given<Better>,
-    /// The worsening that is tolerated: a number in a score's own units, percentage points of a rate
-    /// (`0.5pp`), or a percentage of the control's mean (`10%`).
+    /// The worsening that is tolerated: a number in a score's or an amount's own units, percentage points
+    /// of a rate (`0.5pp`), a duration (`200ms`), or a percentage of the control's mean or quantile
+    /// (`10%`). Percentage points of a latency (`2pp`) are values above the control's quantile in excess.
     pub(crate) margin: Given<Quantity>,
     /// Its part in the verdict.
     #[schemars(default, extend("default" = "guardrail"))]
@@ -307,19 +308,37 @@ pub(crate) struct MetricDocument {
     /// for a rate.
     #[schemars(default)]
     pub(crate) floor: Given<Quantity>,
-    /// Greatest mean of the treatment arm, where lower is better: a number for a score, a percentage
-    /// for a rate.
+    /// Greatest mean of the treatment arm, where lower is better: a number for a score or an amount, a
+    /// percentage for a rate, a duration for a latency (of several quantiles, for the highest).
     #[schemars(default)]
     pub(crate) ceiling: Given<Quantity>,
-    /// Mean or rate from before the rollout.
+    /// Mean, rate or quantile from before the rollout.
     #[schemars(default)]
     pub(crate) baseline: Given<Quantity>,
     /// Its share in alpha, relative to the other metrics': above 0, at most 1000.
     #[schemars(default, extend("default" = 1, "exclusiveMinimum" = 0, "maximum" = 1000))]
     pub(crate) weight: Given<f64>,
-    /// For the kind `latency`, which this version does not judge yet.
+    /// The quantile of a latency that is compared, such as `95%`.
     #[schemars(default)]
     pub(crate) quantile: Given<Percentage>,
+    /// Several quantiles of a latency, rising; they share the metric's weight.
+    #[schemars(default)]
+    pub(crate) quantiles: Given<Items<Percentage, 1, { Quantiles::MAX }>>,
+    /// What mean of an amount is compared; `log` compares that of a latency instead of quantiles.
+    #[schemars(default)]
+    pub(crate) scale: Given<ScaleWord>,
+    /// For `scale: winsorised`: values above it count as much as it. The 99.9th percentile from before
+    /// the rollout is a good one.
+    #[schemars(default, extend("exclusiveMinimum" = 0, "maximum" = 1e15))]
+    pub(crate) cap: Given<f64>,
+    /// `s` (the default) or `ms`, in which observations of a latency come; for an amount, what is
+    /// counted (`USD`, `tokens`), to be shown.
+    #[schemars(default, extend("maxLength" = 32))]
+    pub(crate) unit: Given<String>,
+    /// Whether every worsening of this guardrail that is proved takes the candidate back at once: inside
+    /// of the margin, too, and whatever `analysis.onFail` says.
+    #[schemars(default, extend("default" = false))]
+    pub(crate) critical: Given<bool>,
 }
 
 /// Conditions before the start or in a step.
@@ -449,6 +468,11 @@ section! {
         optional baseline "baseline",
         optional weight "weight",
         optional quantile "quantile",
+        optional quantiles "quantiles",
+        optional scale "scale",
+        optional cap "cap",
+        optional unit "unit",
+        optional critical "critical",
     }
     GatesDocument at "spec.gates" {
         optional evaluation "evaluation",

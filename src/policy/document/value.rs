@@ -119,6 +119,20 @@ fn decimal(raw: &str, span: Span, what: &str, problems: &mut Problems) -> Option
     number
 }
 
+impl Value for bool {
+    fn read(node: &Node, what: &str, problems: &mut Problems) -> Option<Self> {
+        if let NodeValue::Bool(value) = &node.value {
+            return Some(*value);
+        }
+        wrong_type(node, what, "`true` or `false`", problems);
+        None
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+}
+
 impl Value for u64 {
     fn read(node: &Node, what: &str, problems: &mut Problems) -> Option<Self> {
         let NodeValue::Number(raw) = &node.value else {

@@ -89,8 +89,23 @@ pub(crate) enum KindWord {
 words! { KindWord:
     "score" => Self::Score, "a number in a closed range, averaged";
     "rate" => Self::Rate, "0 or 1 (or `false`, `true`), counted";
-    "latency" => Self::Latency, "";
-    "amount" => Self::Amount, "";
+    "latency" => Self::Latency, "a time, compared by quantiles or by the mean of its logarithm";
+    "amount" => Self::Amount,
+        "a number from 0 up, such as a cost or a count of tokens; less is better unless `better` says otherwise";
+}
+
+/// The word after `scale` of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScaleWord {
+    Log,
+    Winsorised,
+}
+
+words! { ScaleWord:
+    "log" => Self::Log,
+        "the mean of the logarithm: a difference is a ratio of geometric means, and no outlier carries it";
+    "winsorised" => Self::Winsorised,
+        "for an amount: the mean of the values, each cut at `cap`";
 }
 
 /// The word after `hash`.

@@ -7,6 +7,7 @@ use super::{
     ApprovalPoint, AuditEvent, Cause, EvaluationState, ForeignMove, LabelMove, LabelMoveOutcome, Phase,
     PolicyCause, RegistryCause, Resumable, StayReason, VerdictCause,
 };
+use crate::analysis::{Mismatch, MismatchOf};
 use crate::ids::{Actor, Version};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
@@ -62,10 +63,33 @@ pub fn cause(cause: &Cause) -> String {
             "every guardrail passed, and bake and samples were met".to_owned()
         }
         Cause::Verdict(VerdictCause::Failed { blame }) => format!("the candidate is worse in `{blame}`"),
+        Cause::Verdict(VerdictCause::SampleRatio(mismatch)) => self::mismatch(mismatch),
         Cause::Operator { actor, reason } => format!("{actor} asked for it: {reason}"),
         Cause::Policy(cause) => policy_cause(cause),
         Cause::Registry(cause) => registry_cause(cause),
     }
+}
+
+/// Users who did not come to the arms as planned, and where to look for the reason.
+fn mismatch(mismatch: &Mismatch) -> String {
+    let Mismatch {
+        of,
+        treatment,
+        users,
+        expected,
+        since: _,
+    } = mismatch;
+    let (who, look) = match of {
+        MismatchOf::Users => (
+            "users",
+            "look for lost observations, bots, and services that serve another version than they were told",
+        ),
+        MismatchOf::Exclusions => (
+            "users with observations that were left out",
+            "look for fallbacks and values out of range in one arm",
+        ),
+    };
+    format!("{treatment} of {users} {who} are in treatment, where about {expected} were planned; {look}")
 }
 
 fn policy_cause(cause: &PolicyCause) -> String {
@@ -119,13 +143,14 @@ fn version(version: Option<Version>) -> String {
 }
 
 /// Every word that [`stay_word`] gives.
-pub const STAY_WORDS: [&str; 14] = [
+pub const STAY_WORDS: [&str; 15] = [
     "evaluation",
     "approval",
     "baking",
     "samples",
     "undecided",
     "no_data",
+    "sample_ratio",
     "paused",
     "awaiting_label",
     "registry_away",
@@ -145,6 +170,7 @@ pub fn stay_word(stay: &StayReason) -> &'static str {
         StayReason::Samples { .. } => "samples",
         StayReason::Undecided { .. } => "undecided",
         StayReason::NoData { .. } => "no_data",
+        StayReason::SampleRatio(_) => "sample_ratio",
         StayReason::Paused { .. } => "paused",
         StayReason::AwaitingLabel { .. } => "awaiting_label",
         StayReason::RegistryAway => "registry_away",
@@ -191,6 +217,12 @@ pub fn stay(stay: &StayReason, now: Timestamp) -> String {
             format!(
                 "no observations of `{metric}` for {}",
                 span(now.duration_since(*since))
+            )
+        }
+        StayReason::SampleRatio(mismatch) => {
+            format!(
+                "holding, because the split is not as planned: {}",
+                self::mismatch(mismatch)
             )
         }
         StayReason::Paused { cause: why } => format!("paused until somebody resumes it: {}", cause(why)),

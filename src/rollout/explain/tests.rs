@@ -6,6 +6,16 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
+fn mismatch(of: MismatchOf) -> Mismatch {
+    Mismatch {
+        of,
+        treatment: 812,
+        users: 20_000,
+        expected: 1_000,
+        since: at("2026-11-21T12:29:00Z"),
+    }
+}
+
 fn metric(name: &str) -> MetricName {
     MetricName::new(name).unwrap()
 }
@@ -33,14 +43,13 @@ fn spans_show_two_units() {
     );
 }
 
-#[test]
-fn every_reason_to_stay_has_its_own_word_and_sentence() {
-    let now = at("2026-11-21T13:00:00Z");
+/// One of each, with times around one o'clock.
+fn reasons_to_stay() -> [StayReason; 15] {
     let cause = Cause::Verdict(VerdictCause::Failed {
         blame: metric("errors"),
     });
     let later = at("2026-11-21T14:02:10Z");
-    let reasons = [
+    [
         StayReason::Evaluation(EvaluationState::Missing {
             version: Version::FIRST,
         }),
@@ -60,6 +69,7 @@ fn every_reason_to_stay_has_its_own_word_and_sentence() {
             metric: metric("faithfulness"),
             since: at("2026-11-21T12:29:00Z"),
         },
+        StayReason::SampleRatio(mismatch(MismatchOf::Users)),
         StayReason::Paused { cause },
         StayReason::AwaitingLabel {
             label: Label::new("canary").unwrap(),
@@ -83,7 +93,13 @@ fn every_reason_to_stay_has_its_own_word_and_sentence() {
             phase: "promoted".into(),
             why: "it is over".into(),
         }),
-    ];
+    ]
+}
+
+#[test]
+fn every_reason_to_stay_has_its_own_word_and_sentence() {
+    let now = at("2026-11-21T13:00:00Z");
+    let reasons = reasons_to_stay();
     assert_eq!(reasons.each_ref().map(stay_word), STAY_WORDS);
     let sentences = reasons.each_ref().map(|reason| stay(reason, now)).join("\n");
     let expected = "\
@@ -93,6 +109,8 @@ baking until 14:02:10 UTC
 88 of 500 treated observations in this step
 needs about 412 more treated observations of `faithfulness`
 no observations of `faithfulness` for 31 min
+holding, because the split is not as planned: 812 of 20000 users are in treatment, where about 1000 were \
+planned; look for lost observations, bots, and services that serve another version than they were told
 paused until somebody resumes it: the candidate is worse in `errors`
 waiting for label `canary` to point at version 1; it points at no version
 the registry does not answer, and nothing advances without it
@@ -113,6 +131,7 @@ fn every_cause_has_its_sentence() {
         Cause::Verdict(VerdictCause::Failed {
             blame: metric("latency"),
         }),
+        Cause::Verdict(VerdictCause::SampleRatio(mismatch(MismatchOf::Exclusions))),
         Cause::Operator {
             actor: Actor::new("local:ann").unwrap(),
             reason: Justification::new("customers complain").unwrap(),
@@ -146,6 +165,8 @@ fn every_cause_has_its_sentence() {
     let expected = "\
 every guardrail passed, and bake and samples were met
 the candidate is worse in `latency`
+812 of 20000 users with observations that were left out are in treatment, where about 1000 were planned; \
+look for fallbacks and values out of range in one arm
 local:ann asked for it: customers complain
 every gate before the start is open
 no observations of `latency` since 2026-11-21 12:29:00 UTC

@@ -298,3 +298,33 @@ fn a_candidate_that_somebody_brings_back_is_not_fought_over() {
         "the control label was moved back by somebody"
     );
 }
+
+#[test]
+fn a_critical_metric_takes_the_candidate_back_whatever_the_policy_does_otherwise() {
+    let phase_after = |on_fail, critical, from: Phase| {
+        let mut policy = policy();
+        policy.analysis.on_fail = on_fail;
+        policy.metrics[0].critical = critical;
+        let input = tick(observed(Verdict::Fail, in_place()));
+        let decision = decide(&policy, &state(from), &input, at(0));
+        match decision {
+            Decision::Move(transition) => transition.to.phase.as_str(),
+            Decision::Stay(_) => "stayed",
+        }
+    };
+    let second = || Phase::Ramping { step: 1 };
+    assert_eq!(phase_after(OnFail::StepBack, false, second()), "ramping");
+    assert_eq!(phase_after(OnFail::Pause, false, second()), "paused");
+    let paused = || Phase::Paused {
+        from: Resumable::Ramping { step: 1 },
+        cause: Cause::Verdict(VerdictCause::Failed {
+            blame: "another".parse().unwrap(),
+        }),
+    };
+    assert_eq!(phase_after(OnFail::Pause, false, paused()), "stayed");
+    for on_fail in [OnFail::RollBack, OnFail::StepBack, OnFail::Pause] {
+        for from in [second(), paused(), Phase::Watching] {
+            assert_eq!(phase_after(on_fail, true, from), "rolling_back");
+        }
+    }
+}

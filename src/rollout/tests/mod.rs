@@ -4,7 +4,7 @@ mod cases;
 mod search;
 
 use super::*;
-use crate::analysis::{ArmEvidence, Assessment, Evidence, Verdict};
+use crate::analysis::{ArmEvidence, Assessment, DataQuality, Evidence, Verdict};
 use crate::ids::{Exposure, Justification, Salt, Tick};
 use crate::policy::{
     Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric,
@@ -67,6 +67,8 @@ fn policy() -> Policy {
             limit: None,
             weight: 1.0,
             baseline: None,
+            critical: false,
+            unit: None,
         }],
         gates: Gates {
             evaluation: None,
@@ -103,6 +105,7 @@ fn assessment(verdict: Verdict, treated: u64, difference: f64) -> Assessment {
     let arm = ArmEvidence {
         count: treated,
         mean: Some(0.8),
+        clipped: 0,
         last_seen: None,
     };
     let metric: MetricName = "faithfulness".parse().unwrap();
@@ -116,14 +119,18 @@ fn assessment(verdict: Verdict, treated: u64, difference: f64) -> Assessment {
         threshold_limit: 4.6,
         blame: (verdict == Verdict::Fail).then(|| metric.clone()),
         treated,
+        data: DataQuality::default(),
         metrics: vec![Evidence {
             metric,
             role: Role::Guardrail,
             control: arm,
             treatment: arm,
+            quantiles: Vec::new(),
+            relative: false,
             difference: Some(difference),
             interval: None,
             margin: Some(0.02),
+            within_margin: Some(difference >= -0.02),
             log_e_worse: 0.0,
             log_e_non_inferior: 0.0,
             log_e_limit: None,

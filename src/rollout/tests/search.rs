@@ -1,6 +1,7 @@
 //! Every order of events to a depth of ten, with states that are alike taken once.
 
 use super::*;
+use crate::analysis::Comparison;
 use crate::rollout::decide::decide;
 use std::collections::{BTreeMap, BTreeSet as Set};
 
@@ -54,8 +55,31 @@ fn ticks() -> Vec<Event> {
     events
 }
 
+/// A split that was proved wrong just now, or long before the present phase, with and without labels.
+fn mismatches() -> Vec<Event> {
+    let mut events = Vec::new();
+    for (when, since) in [("now", Timestamp::MAX), ("long ago", Timestamp::MIN)] {
+        for versions in [Some((Some(13), Some(14))), None] {
+            for wait in [0, 1] {
+                let labels = versions.map(|(control, treatment)| labels(control, treatment));
+                let mut observed = observed(Verdict::Invalid, labels);
+                observed.assessment.metrics[0].verdict = Verdict::Pass;
+                observed.assessment.metrics[0].silent_since = None;
+                observed.assessment.data.split.since = Some(since);
+                events.push(Event {
+                    name: format!("tick with a split wrong since {when}, labels {versions:?} +{wait}h"),
+                    wait: HOUR * wait,
+                    input: tick(observed),
+                });
+            }
+        }
+    }
+    events
+}
+
 fn events() -> Vec<Event> {
     let mut events = ticks();
+    events.extend(mismatches());
     let mut few = observed(Verdict::Pass, Some(labels(Some(13), Some(14))));
     few.assessment.treated = 5;
     events.push(Event {
@@ -128,6 +152,7 @@ impl Edge<'_> {
             return self.check_command(decision, &told);
         };
         let verdict = observed.assessment.verdict;
+        self.check_split(observed, decision, &told);
         match decision {
             Decision::Stay(reason) => {
                 let waits_for_label = matches!(reason, StayReason::AwaitingLabel { .. });
@@ -156,6 +181,33 @@ impl Edge<'_> {
                     assert_ne!(verdict, Verdict::Invalid, "{told}");
                     assert!(observed.labels.is_some(), "{told}");
                 }
+            }
+        }
+    }
+
+    /// A wrong split pauses a ramp once, and then holds it, as long as there is a split at all.
+    fn check_split(&self, observed: &Observed, decision: &Decision, told: &str) {
+        let ramping = matches!(self.from.phase, Phase::Ramping { .. });
+        let split = self.from.comparison(self.policy) == Comparison::Concurrent;
+        let mismatch = observed.assessment.data.mismatch();
+        let new = mismatch.is_some_and(|mismatch| mismatch.since >= self.from.changed_at);
+        match decision {
+            Decision::Stay(StayReason::SampleRatio(_)) => {
+                assert!(ramping && split && mismatch.is_some() && !new, "{told}");
+            }
+            Decision::Move(transition) => {
+                let cause = matches!(transition.cause, Cause::Verdict(VerdictCause::SampleRatio(_)));
+                let paused = matches!(transition.to.phase, Phase::Paused { .. });
+                assert!(!cause || ramping && split && new && paused, "{told}");
+                // Labels that others moved are looked at before data.
+                let other = matches!(transition.cause, Cause::Registry(_));
+                assert!(cause || other || !(ramping && split && new && paused), "{told}");
+            }
+            Decision::Stay(_) => {
+                assert!(
+                    !(ramping && split && mismatch.is_some()),
+                    "a wrong split is passed over: {told}"
+                );
             }
         }
     }

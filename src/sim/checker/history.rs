@@ -85,6 +85,7 @@ impl Trail {
         let claimed = match &cause {
             Cause::Verdict(VerdictCause::Passed) => Some(Verdict::Pass),
             Cause::Verdict(VerdictCause::Failed { .. }) => Some(Verdict::Fail),
+            Cause::Verdict(VerdictCause::SampleRatio(_)) => Some(Verdict::Invalid),
             Cause::Operator { .. } | Cause::Policy(_) | Cause::Registry(_) => None,
         };
         if claimed.is_some() && claimed != verdict {

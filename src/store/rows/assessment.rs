@@ -1,11 +1,14 @@
 //! Assessments as JSON; every number comes back bit for bit, so that a replay equals the original.
 
 use super::{Exact, Text};
-use crate::analysis::{ArmEvidence, Assessment, Evidence, Verdict};
+use crate::analysis::{
+    ArmEvidence, Assessment, DataQuality, Evidence, PerArm, QuantileEvidence, RatioEvidence, Verdict,
+};
 use crate::ids::{MetricName, Tick};
-use crate::policy::Role;
+use crate::policy::{Quantile, Role};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An [`Assessment`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,6 +23,8 @@ pub(in crate::store) struct AssessmentRow {
     threshold_limit: Exact,
     blame: Option<Text<MetricName>>,
     treated: u64,
+    #[serde(default)]
+    data: DataRow,
     metrics: Vec<EvidenceRow>,
 }
 
@@ -35,6 +40,7 @@ impl From<&Assessment> for AssessmentRow {
             threshold_limit: Exact(assessment.threshold_limit),
             blame: assessment.blame.clone().map(Text),
             treated: assessment.treated,
+            data: assessment.data.into(),
             metrics: assessment.metrics.iter().map(EvidenceRow::from).collect(),
         }
     }
@@ -52,8 +58,89 @@ impl From<AssessmentRow> for Assessment {
             threshold_limit: row.threshold_limit.0,
             blame: row.blame.map(|blame| blame.0),
             treated: row.treated,
+            data: row.data.into(),
             metrics: row.metrics.into_iter().map(Evidence::from).collect(),
         }
+    }
+}
+
+/// A [`DataQuality`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct DataRow {
+    split: RatioRow,
+    excluded: RatioRow,
+    fallback: PerArmRow,
+    out_of_range: PerArmRow,
+}
+
+impl From<DataQuality> for DataRow {
+    fn from(data: DataQuality) -> Self {
+        Self {
+            split: data.split.into(),
+            excluded: data.excluded.into(),
+            fallback: data.fallback.into(),
+            out_of_range: data.out_of_range.into(),
+        }
+    }
+}
+
+impl From<DataRow> for DataQuality {
+    fn from(row: DataRow) -> Self {
+        Self {
+            split: row.split.into(),
+            excluded: row.excluded.into(),
+            fallback: row.fallback.into(),
+            out_of_range: row.out_of_range.into(),
+        }
+    }
+}
+
+/// A [`RatioEvidence`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RatioRow {
+    users: PerArmRow,
+    expected: Exact,
+    log_e: Exact,
+    since: Option<Text<Timestamp>>,
+}
+
+impl From<RatioEvidence> for RatioRow {
+    fn from(ratio: RatioEvidence) -> Self {
+        Self {
+            users: ratio.users.into(),
+            expected: Exact(ratio.expected),
+            log_e: Exact(ratio.log_e),
+            since: ratio.since.map(Text),
+        }
+    }
+}
+
+impl From<RatioRow> for RatioEvidence {
+    fn from(row: RatioRow) -> Self {
+        Self {
+            users: row.users.into(),
+            expected: row.expected.0,
+            log_e: row.log_e.0,
+            since: row.since.map(|since| since.0),
+        }
+    }
+}
+
+/// A [`PerArm`]: control, treatment.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct PerArmRow(u64, u64);
+
+impl From<PerArm> for PerArmRow {
+    fn from(counts: PerArm) -> Self {
+        Self(counts.control, counts.treatment)
+    }
+}
+
+impl From<PerArmRow> for PerArm {
+    fn from(PerArmRow(control, treatment): PerArmRow) -> Self {
+        Self { control, treatment }
     }
 }
 
@@ -124,6 +211,8 @@ impl From<RoleRow> for Role {
 struct ArmRow {
     count: u64,
     mean: Option<Exact>,
+    #[serde(default)]
+    clipped: u64,
     last_seen: Option<i64>,
 }
 
@@ -132,6 +221,7 @@ impl From<ArmEvidence> for ArmRow {
         Self {
             count: arm.count,
             mean: arm.mean.map(Exact),
+            clipped: arm.clipped,
             last_seen: arm.last_seen.map(Tick::second),
         }
     }
@@ -142,7 +232,65 @@ impl From<ArmRow> for ArmEvidence {
         Self {
             count: row.count,
             mean: row.mean.map(|mean| mean.0),
+            clipped: row.clipped,
             last_seen: row.last_seen.map(Tick::new),
+        }
+    }
+}
+
+/// A [`Quantile`], in parts per million.
+#[derive(Debug, Clone, Copy)]
+struct Ppm(Quantile);
+
+impl Serialize for Ppm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(self.0.ppm())
+    }
+}
+
+impl<'de> Deserialize<'de> for Ppm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let quantile = Quantile::from_ppm(u32::deserialize(deserializer)?);
+        quantile
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("a quantile is 1 to 999,999 parts per million"))
+    }
+}
+
+/// A [`QuantileEvidence`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct QuantileRow {
+    quantile: Ppm,
+    control: Option<Exact>,
+    treatment: Option<Exact>,
+    log_e_worse: Exact,
+    log_e_non_inferior: Exact,
+    verdict: VerdictRow,
+}
+
+impl From<&QuantileEvidence> for QuantileRow {
+    fn from(evidence: &QuantileEvidence) -> Self {
+        Self {
+            quantile: Ppm(evidence.quantile),
+            control: evidence.control.map(Exact),
+            treatment: evidence.treatment.map(Exact),
+            log_e_worse: Exact(evidence.log_e_worse),
+            log_e_non_inferior: Exact(evidence.log_e_non_inferior),
+            verdict: evidence.verdict.into(),
+        }
+    }
+}
+
+impl From<QuantileRow> for QuantileEvidence {
+    fn from(row: QuantileRow) -> Self {
+        Self {
+            quantile: row.quantile.0,
+            control: row.control.map(|number| number.0),
+            treatment: row.treatment.map(|number| number.0),
+            log_e_worse: row.log_e_worse.0,
+            log_e_non_inferior: row.log_e_non_inferior.0,
+            verdict: row.verdict.into(),
         }
     }
 }
@@ -155,9 +303,15 @@ struct EvidenceRow {
     role: RoleRow,
     control: ArmRow,
     treatment: ArmRow,
+    #[serde(default)]
+    quantiles: Vec<QuantileRow>,
+    #[serde(default)]
+    relative: bool,
     difference: Option<Exact>,
     interval: Option<(Exact, Exact)>,
     margin: Option<Exact>,
+    #[serde(default)]
+    within_margin: Option<bool>,
     log_e_worse: Exact,
     log_e_non_inferior: Exact,
     log_e_limit: Option<Exact>,
@@ -173,11 +327,14 @@ impl From<&Evidence> for EvidenceRow {
             role: evidence.role.into(),
             control: evidence.control.into(),
             treatment: evidence.treatment.into(),
+            quantiles: evidence.quantiles.iter().map(QuantileRow::from).collect(),
+            relative: evidence.relative,
             difference: evidence.difference.map(Exact),
             interval: evidence
                 .interval
                 .map(|(lower, upper)| (Exact(lower), Exact(upper))),
             margin: evidence.margin.map(Exact),
+            within_margin: evidence.within_margin,
             log_e_worse: Exact(evidence.log_e_worse),
             log_e_non_inferior: Exact(evidence.log_e_non_inferior),
             log_e_limit: evidence.log_e_limit.map(Exact),
@@ -195,9 +352,12 @@ impl From<EvidenceRow> for Evidence {
             role: row.role.into(),
             control: row.control.into(),
             treatment: row.treatment.into(),
+            quantiles: row.quantiles.into_iter().map(QuantileEvidence::from).collect(),
+            relative: row.relative,
             difference: row.difference.map(|number| number.0),
             interval: row.interval.map(|(lower, upper)| (lower.0, upper.0)),
             margin: row.margin.map(|number| number.0),
+            within_margin: row.within_margin,
             log_e_worse: row.log_e_worse.0,
             log_e_non_inferior: row.log_e_non_inferior.0,
             log_e_limit: row.log_e_limit.map(|number| number.0),

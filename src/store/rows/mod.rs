@@ -99,7 +99,7 @@ impl<'de> Deserialize<'de> for Number {
 /// A floating-point number that is read back bit for bit, infinities included.
 ///
 /// JSON has no infinities, and the logarithm of an e-value of zero is one: those are written as text.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Exact(pub(super) f64);
 
 impl Serialize for Exact {

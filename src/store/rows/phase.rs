@@ -1,6 +1,7 @@
 //! Phases, approvals and causes as JSON.
 
 use super::{Number, Text};
+use crate::analysis::{Mismatch, MismatchOf};
 use crate::ids::{Actor, Justification, Label, MetricName};
 use crate::rollout::{
     Approval, ApprovalPoint, Cause, ForeignMove, Phase, PolicyCause, RegistryCause, Resumable, VerdictCause,
@@ -120,6 +121,32 @@ impl From<ApprovalRow> for Approval {
     }
 }
 
+/// A [`MismatchOf`].
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::store) enum MismatchOfRow {
+    Users,
+    Exclusions,
+}
+
+impl From<MismatchOf> for MismatchOfRow {
+    fn from(of: MismatchOf) -> Self {
+        match of {
+            MismatchOf::Users => Self::Users,
+            MismatchOf::Exclusions => Self::Exclusions,
+        }
+    }
+}
+
+impl From<MismatchOfRow> for MismatchOf {
+    fn from(row: MismatchOfRow) -> Self {
+        match row {
+            MismatchOfRow::Users => Self::Users,
+            MismatchOfRow::Exclusions => Self::Exclusions,
+        }
+    }
+}
+
 /// A [`Cause`], with the causes inside it on one level.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "cause", rename_all = "camelCase")]
@@ -127,6 +154,13 @@ pub(in crate::store) enum CauseRow {
     Passed,
     Failed {
         blame: Text<MetricName>,
+    },
+    SampleRatio {
+        of: MismatchOfRow,
+        treatment: u64,
+        users: u64,
+        expected: u64,
+        since: Text<Timestamp>,
     },
     Operator {
         actor: Text<Actor>,
@@ -164,6 +198,13 @@ impl From<&Cause> for CauseRow {
             Cause::Verdict(VerdictCause::Passed) => Self::Passed,
             Cause::Verdict(VerdictCause::Failed { blame }) => Self::Failed {
                 blame: Text(blame.clone()),
+            },
+            Cause::Verdict(VerdictCause::SampleRatio(mismatch)) => Self::SampleRatio {
+                of: mismatch.of.into(),
+                treatment: mismatch.treatment,
+                users: mismatch.users,
+                expected: mismatch.expected,
+                since: Text(mismatch.since),
             },
             Cause::Operator { actor, reason } => Self::Operator {
                 actor: Text(actor.clone()),
@@ -216,6 +257,19 @@ impl From<CauseRow> for Cause {
         match row {
             CauseRow::Passed => Self::Verdict(VerdictCause::Passed),
             CauseRow::Failed { blame } => Self::Verdict(VerdictCause::Failed { blame: blame.0 }),
+            CauseRow::SampleRatio {
+                of,
+                treatment,
+                users,
+                expected,
+                since,
+            } => Self::Verdict(VerdictCause::SampleRatio(Mismatch {
+                of: of.into(),
+                treatment,
+                users,
+                expected,
+                since: since.0,
+            })),
             CauseRow::Operator { actor, reason } => Self::Operator {
                 actor: actor.0,
                 reason: reason.0,

@@ -2,11 +2,14 @@ use super::event::EventRow;
 use super::phase::PhaseRow;
 use super::prompt::{DraftRow, ScoresRow};
 use super::*;
-use crate::analysis::{ArmEvidence, Assessment, Evidence, Verdict};
+use crate::analysis::{
+    ArmEvidence, Assessment, DataQuality, Evidence, Mismatch, MismatchOf, PerArm, QuantileEvidence,
+    RatioEvidence, Verdict,
+};
 use crate::ids::{
     Actor, Generation, Justification, Label, MetricName, PolicyName, Revision, RolloutId, Tick,
 };
-use crate::policy::Role;
+use crate::policy::{Quantile, Role};
 use crate::prompt::{ChatItem, Draft, SemanticVersion, Template};
 use crate::rollout::*;
 use jiff::Timestamp;
@@ -61,6 +64,7 @@ fn cause() -> impl Strategy<Value = Cause> {
     prop_oneof![
         Just(Cause::Verdict(VerdictCause::Passed)),
         name().prop_map(|blame| Cause::Verdict(VerdictCause::Failed { blame })),
+        mismatch().prop_map(|mismatch| Cause::Verdict(VerdictCause::SampleRatio(mismatch))),
         (actor(), reason()).prop_map(|(actor, reason)| Cause::Operator { actor, reason }),
         Just(Cause::Policy(PolicyCause::GatesPassed)),
         (name(), time()).prop_map(|(metric, since)| Cause::Policy(PolicyCause::NoData { metric, since })),
@@ -146,13 +150,29 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 }
 
 fn arm() -> impl Strategy<Value = ArmEvidence> {
-    (any::<u64>(), option::of(number()), option::of(any::<i64>())).prop_map(|(count, mean, seen)| {
+    let counts = (any::<u64>(), any::<u64>());
+    (counts, option::of(number()), option::of(any::<i64>())).prop_map(|((count, clipped), mean, seen)| {
         ArmEvidence {
             count,
             mean,
+            clipped,
             last_seen: seen.map(Tick::new),
         }
     })
+}
+
+fn quantile() -> impl Strategy<Value = QuantileEvidence> {
+    let values = (option::of(number()), option::of(number()));
+    (1..1_000_000_u32, values, number(), number(), verdict()).prop_map(
+        |(ppm, (control, treatment), log_e_worse, log_e_non_inferior, verdict)| QuantileEvidence {
+            quantile: Quantile::from_ppm(ppm).unwrap(),
+            control,
+            treatment,
+            log_e_worse,
+            log_e_non_inferior,
+            verdict,
+        },
+    )
 }
 
 fn evidence() -> impl Strategy<Value = Evidence> {
@@ -161,6 +181,9 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         option::of(number()),
         option::of((number(), number())),
         option::of(number()),
+        option::of(any::<bool>()),
+        any::<bool>(),
+        prop::collection::vec(quantile(), 0..3),
     );
     let logs = (number(), number(), option::of(number()));
     let rest = (option::of(any::<u64>()), verdict(), option::of(time()));
@@ -170,9 +193,12 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             role,
             control,
             treatment,
+            quantiles: shown.5,
+            relative: shown.4,
             difference: shown.0,
             interval: shown.1,
             margin: shown.2,
+            within_margin: shown.3,
             log_e_worse: logs.0,
             log_e_non_inferior: logs.1,
             log_e_limit: logs.2,
@@ -187,8 +213,15 @@ fn assessment() -> impl Strategy<Value = Assessment> {
     let head = (time(), any::<i64>(), verdict(), option::of(number()));
     let thresholds = (number(), number(), number());
     let metrics = prop::collection::vec(evidence(), 0..3);
-    (head, thresholds, option::of(name()), any::<u64>(), metrics).prop_map(
-        |(head, thresholds, blame, treated, metrics)| Assessment {
+    (
+        head,
+        thresholds,
+        option::of(name()),
+        any::<u64>(),
+        data(),
+        metrics,
+    )
+        .prop_map(|(head, thresholds, blame, treated, data, metrics)| Assessment {
             at: head.0,
             through: Tick::new(head.1),
             verdict: head.2,
@@ -198,9 +231,47 @@ fn assessment() -> impl Strategy<Value = Assessment> {
             threshold_limit: thresholds.2,
             blame,
             treated,
+            data,
             metrics,
-        },
-    )
+        })
+}
+
+fn per_arm() -> impl Strategy<Value = PerArm> {
+    (any::<u64>(), any::<u64>()).prop_map(|(control, treatment)| PerArm { control, treatment })
+}
+
+fn ratio() -> impl Strategy<Value = RatioEvidence> {
+    (per_arm(), number(), number(), option::of(time())).prop_map(|(users, expected, log_e, since)| {
+        RatioEvidence {
+            users,
+            expected,
+            log_e,
+            since,
+        }
+    })
+}
+
+fn data() -> impl Strategy<Value = DataQuality> {
+    (ratio(), ratio(), per_arm(), per_arm()).prop_map(|(split, excluded, fallback, out_of_range)| {
+        DataQuality {
+            split,
+            excluded,
+            fallback,
+            out_of_range,
+        }
+    })
+}
+
+fn mismatch() -> impl Strategy<Value = Mismatch> {
+    let of = select(vec![MismatchOf::Users, MismatchOf::Exclusions]);
+    let users = (any::<u64>(), any::<u64>(), any::<u64>());
+    (of, users, time()).prop_map(|(of, (treatment, users, expected), since)| Mismatch {
+        of,
+        treatment,
+        users,
+        expected,
+        since,
+    })
 }
 
 fn label_move() -> impl Strategy<Value = LabelMove> {

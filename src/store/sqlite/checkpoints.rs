@@ -37,10 +37,15 @@ pub(super) fn save(
         )?
         .execute(params![id, through, checkpoint.engine])?;
     if changed > 0 {
-        group
-            .connection
-            .prepare_cached("DELETE FROM tallies WHERE rollout = ?1 AND tick <= ?2")?
-            .execute([id, through])?;
+        for statement in [
+            "DELETE FROM tallies WHERE rollout = ?1 AND tick <= ?2",
+            "DELETE FROM headcounts WHERE rollout = ?1 AND tick <= ?2",
+        ] {
+            group
+                .connection
+                .prepare_cached(statement)?
+                .execute([id, through])?;
+        }
     }
     Ok(())
 }

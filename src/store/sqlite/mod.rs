@@ -37,6 +37,7 @@ mod queue;
 mod readers;
 mod rollouts;
 mod seen;
+mod sights;
 mod tokens;
 mod writer;
 
@@ -325,7 +326,7 @@ impl Store for SqliteStore {
 
     async fn ingest(&self, batch: Batch) -> Result<BatchReceipt, StoreError> {
         let lane = Lane::Batch {
-            observations: batch.observations.len(),
+            observations: batch.observations.len() + batch.exclusions.len(),
         };
         self.write(lane, move |group| observations::ingest(group, &batch))
             .await

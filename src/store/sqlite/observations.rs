@@ -1,18 +1,23 @@
 //! Tallies of the open tick, and what makes repeats harmless.
 
 use super::seen::SEEN_KEPT_SECONDS;
+use super::sights::{self, Among, Looked, Remembered};
 use super::writer::Group;
-use crate::analysis::{ArmTallies, TickTally};
-use crate::ids::{MetricName, RolloutId, Tick};
+use crate::analysis::{ArmTallies, Headcount, Observation, TickTally};
+use crate::ids::{Arm, MetricName, RolloutId, Tick};
 use crate::store::rows;
-use crate::store::{Batch, BatchKey, BatchReceipt, ClosedTicks, Counted, StoreError};
+use crate::store::{
+    Batch, BatchKey, BatchReceipt, ClosedTicks, Counted, Exclusion, ExclusionCause, Sight, StoreError,
+};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::mem::take;
 use std::sync::Arc;
 
-/// Tallies that [`read_closed`] hands out at once (some 10 kB each); the rest waits for the next call.
+/// Tallies and headcounts that [`read_closed`] hands out at once (some 10 kB each); the rest waits for the
+/// next call.
 const TALLIES_READ_MAX: usize = 8_192;
 
 /// Keys that a group may forget: as many as it can note, so that forgetting keeps up.
@@ -33,6 +38,8 @@ pub(super) struct OpenTick {
     closed: Option<Tick>,
     /// What was touched in this tick, by rollout.
     rollouts: BTreeMap<RolloutId, OpenRollout>,
+    /// Who was seen a short while ago.
+    remembered: Remembered,
 }
 
 #[derive(Debug)]
@@ -40,6 +47,9 @@ struct OpenRollout {
     /// Nothing is added to a rollout that is over: its verdict is final, and nobody would read it.
     over: bool,
     cells: BTreeMap<MetricName, Cell>,
+    headcount: Headcount,
+    /// Whether the headcount differs from the file.
+    touched: bool,
 }
 
 #[derive(Debug)]
@@ -56,6 +66,7 @@ impl OpenTick {
             tick: closed.map_or(Tick::new(i64::MIN), next),
             closed,
             rollouts: BTreeMap::new(),
+            remembered: Remembered::nobody(),
         }
     }
 
@@ -73,6 +84,7 @@ impl OpenTick {
     pub(super) fn forget(&mut self) {
         self.closed = None;
         self.rollouts.clear();
+        self.remembered.forget();
     }
 
     /// Drops a rollout's tallies, which the caller deletes from the file.
@@ -80,13 +92,21 @@ impl OpenTick {
         self.rollouts.remove(&rollout);
     }
 
-    /// Writes each touched tally once.
+    /// Writes each touched tally and headcount once.
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let mut write = connection.prepare_cached(
             "INSERT INTO tallies (rollout, tick, metric, arms) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO UPDATE SET arms = excluded.arms",
         )?;
+        let mut write_headcount = connection.prepare_cached(
+            "INSERT INTO headcounts (rollout, tick, counts) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET counts = excluded.counts",
+        )?;
         for (id, rollout) in &mut self.rollouts {
+            if take(&mut rollout.touched) {
+                let counts = rollout.headcount.encode();
+                write_headcount.execute(params![rows::integer(id.get())?, self.tick.second(), counts])?;
+            }
             let touched = rollout.cells.iter_mut().filter(|(_, cell)| cell.touched);
             for (metric, cell) in touched {
                 write.execute(params![
@@ -101,18 +121,26 @@ impl OpenTick {
         Ok(())
     }
 
-    /// Makes sure that the rollout, and the cells that `counted` will be added to, are in memory.
-    fn load(&mut self, connection: &Connection, counted: &Counted) -> Result<(), StoreError> {
-        let tick = self.tick;
-        let rollout = match self.rollouts.entry(counted.rollout) {
+    /// The rollout in memory.
+    fn rollout(&mut self, connection: &Connection, id: RolloutId) -> Result<&mut OpenRollout, StoreError> {
+        Ok(match self.rollouts.entry(id) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(OpenRollout {
-                over: is_over(connection, counted.rollout)?,
+                over: is_over(connection, id)?,
                 cells: BTreeMap::new(),
+                headcount: stored_headcount(connection, id, self.tick)?.unwrap_or_default(),
+                touched: false,
             }),
-        };
+        })
+    }
+
+    /// Makes sure that the rollout, and the cells that `counted` will be added to, are in memory, and
+    /// looks at the user.
+    fn load(&mut self, connection: &Connection, counted: &Counted) -> Result<Option<Looked>, StoreError> {
+        let tick = self.tick;
+        let rollout = self.rollout(connection, counted.rollout)?;
         if rollout.over {
-            return Ok(());
+            return Ok(None);
         }
         for (metric, _) in &counted.values {
             if !rollout.cells.contains_key(metric) {
@@ -122,20 +150,88 @@ impl OpenTick {
                     .insert(metric.clone(), Cell { arms, touched: false });
             }
         }
-        Ok(())
+        self.look(
+            connection,
+            counted.rollout,
+            Among::Observed,
+            counted.sight.as_ref(),
+        )
+    }
+
+    /// Looks at the user of an observation of a rollout that is not over.
+    fn look(
+        &self,
+        connection: &Connection,
+        rollout: RolloutId,
+        among: Among,
+        sight: Option<&Sight>,
+    ) -> Result<Option<Looked>, StoreError> {
+        sight
+            .map(|sight| sights::look(connection, &self.remembered, rollout, among, sight))
+            .transpose()
+    }
+
+    /// Makes sure that the rollout is in memory, and looks at the user.
+    fn load_exclusion(
+        &mut self,
+        connection: &Connection,
+        exclusion: &Exclusion,
+    ) -> Result<Option<Looked>, StoreError> {
+        if self.rollout(connection, exclusion.rollout)?.over {
+            return Ok(None);
+        }
+        self.look(
+            connection,
+            exclusion.rollout,
+            Among::Excluded,
+            exclusion.sight.as_ref(),
+        )
     }
 
     /// Adds an observation whose cells are loaded; cannot fail.
-    fn add(&mut self, counted: &Counted) {
+    fn add(&mut self, counted: &Counted, looked: Option<Looked>) {
+        self.meet(counted.rollout, counted.arm, Among::Observed, looked);
         let Some(rollout) = self.rollouts.get_mut(&counted.rollout) else {
             return;
         };
-        for (metric, value) in &counted.values {
+        for (metric, observation) in &counted.values {
             let Some(cell) = rollout.cells.get_mut(metric) else {
                 continue;
             };
-            cell.arms.add(counted.arm, counted.cluster, *value);
+            cell.arms.add(counted.arm, counted.cluster, *observation);
             cell.touched = true;
+        }
+    }
+
+    /// Adds what is left out, of a rollout that is loaded; cannot fail.
+    fn add_exclusion(&mut self, exclusion: &Exclusion, looked: Option<Looked>) {
+        let Exclusion { rollout, arm, .. } = *exclusion;
+        self.meet(rollout, arm, Among::Excluded, looked);
+        let Some(rollout) = self.rollouts.get_mut(&rollout).filter(|rollout| !rollout.over) else {
+            return;
+        };
+        rollout.touched = true;
+        match exclusion.cause {
+            ExclusionCause::Fallback => rollout.headcount.fallback.add(arm),
+            ExclusionCause::OutOfRange => rollout.headcount.out_of_range.add(arm),
+        }
+    }
+
+    /// Counts a user who was looked at, if for the first time, and remembers them.
+    fn meet(&mut self, rollout: RolloutId, arm: Arm, among: Among, looked: Option<Looked>) {
+        let Some(Looked { mark, counts_at }) = looked else {
+            return;
+        };
+        if let Some(mark) = mark {
+            self.remembered.remember(mark);
+        }
+        if let (Some(share), Some(rollout)) = (counts_at, self.rollouts.get_mut(&rollout)) {
+            let by_share = match among {
+                Among::Observed => &mut rollout.headcount.users,
+                Among::Excluded => &mut rollout.headcount.excluded,
+            };
+            by_share.entry(share).or_default().add(arm);
+            rollout.touched = true;
         }
     }
 }
@@ -165,18 +261,26 @@ fn count(group: &mut Group<'_>, batch: &Batch) -> Result<BatchReceipt, StoreErro
         };
         if new {
             check_values(counted)?;
-            group.open.load(group.connection, counted)?;
-            fresh.push(counted);
+            let looked = group.open.load(group.connection, counted)?;
+            fresh.push((counted, looked));
         } else {
             duplicates.push(position);
         }
+    }
+    let mut left_out = Vec::with_capacity(batch.exclusions.len());
+    for exclusion in &batch.exclusions {
+        let looked = group.open.load_exclusion(group.connection, exclusion)?;
+        left_out.push((exclusion, looked));
     }
     if let Some(key) = &batch.key {
         note_batch(group, key, duplicates.len())?;
     }
     // From here on nothing can fail, so a batch is added whole or not at all.
-    for counted in fresh {
-        group.open.add(counted);
+    for (counted, looked) in fresh {
+        group.open.add(counted, looked);
+    }
+    for (exclusion, looked) in left_out {
+        group.open.add_exclusion(exclusion, looked);
     }
     Ok(BatchReceipt::Counted { duplicates })
 }
@@ -223,7 +327,7 @@ pub(super) fn forget_keys(group: &Group<'_>) -> Result<(), StoreError> {
 }
 
 fn check_values(counted: &Counted) -> Result<(), StoreError> {
-    for (metric, value) in &counted.values {
+    for (metric, Observation { value, .. }) in &counted.values {
         // False for what is not a number, too.
         let within = value.abs() <= VALUE_MAGNITUDE_MAX;
         if !within {
@@ -262,6 +366,24 @@ fn stored_tally(
     bytes.map(|bytes| decode_tally(&bytes)).transpose()
 }
 
+fn stored_headcount(
+    connection: &Connection,
+    rollout: RolloutId,
+    tick: Tick,
+) -> Result<Option<Headcount>, StoreError> {
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT counts FROM headcounts WHERE rollout = ?1 AND tick = ?2")?
+        .query_row(params![rows::integer(rollout.get())?, tick.second()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    bytes.map(|bytes| decode_headcount(&bytes)).transpose()
+}
+
+fn decode_headcount(bytes: &[u8]) -> Result<Headcount, StoreError> {
+    Headcount::decode(bytes).map_err(|error| rows::corrupt("a headcount", error))
+}
+
 fn decode_tally(bytes: &[u8]) -> Result<ArmTallies, StoreError> {
     ArmTallies::decode(bytes).map_err(|error| rows::corrupt("a tally", error))
 }
@@ -292,7 +414,7 @@ pub(super) fn close_earlier(group: &mut Group<'_>) -> Result<Tick, StoreError> {
     Ok(through)
 }
 
-/// The tallies of a rollout after `after` and up to `through`, which must be closed.
+/// The tallies and headcounts of a rollout after `after` and up to `through`, which must be closed.
 ///
 /// When there are more than [`TALLIES_READ_MAX`], it stops after a whole tick and says so in
 /// [`ClosedTicks::through`].
@@ -303,8 +425,10 @@ pub(super) fn read_closed(
     through: Tick,
 ) -> Result<ClosedTicks, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT tick, metric, arms FROM tallies
-         WHERE rollout = ?1 AND tick > ?2 AND tick <= ?3 ORDER BY tick, metric",
+        "SELECT tick, metric, arms FROM tallies WHERE rollout = ?1 AND tick > ?2 AND tick <= ?3
+         UNION ALL
+         SELECT tick, NULL, counts FROM headcounts WHERE rollout = ?1 AND tick > ?2 AND tick <= ?3
+         ORDER BY 1, 2",
     )?;
     let after = after.map_or(i64::MIN, Tick::second);
     let mut found = statement.query(params![rows::integer(rollout.get())?, after, through.second()])?;
@@ -324,12 +448,18 @@ pub(super) fn read_closed(
             ticks.push(TickTally {
                 tick,
                 metrics: BTreeMap::new(),
+                headcount: Headcount::default(),
             });
         }
-        let metric = rows::parse("a metric's name", row.get_ref(1)?.as_str()?)?;
-        let arms = decode_tally(row.get_ref(2)?.as_blob()?)?;
+        let bytes = row.get_ref(2)?.as_blob()?;
         if let Some(last) = ticks.last_mut() {
-            last.metrics.insert(metric, arms);
+            match row.get_ref(1)?.as_str_or_null()? {
+                Some(metric) => {
+                    let metric = rows::parse("a metric's name", metric)?;
+                    last.metrics.insert(metric, decode_tally(bytes)?);
+                }
+                None => last.headcount = decode_headcount(bytes)?,
+            }
         }
         tallies += 1;
     }

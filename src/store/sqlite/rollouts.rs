@@ -1,7 +1,7 @@
 //! Rollouts; every change of state is compared with the generation before it.
 
 use super::writer::Group;
-use super::{audit, checkpoints, effects};
+use super::{audit, checkpoints, effects, sights};
 use crate::ids::{Generation, PolicyName, Revision, RolloutId};
 use crate::rollout::{Approval, AuditEvent, Checkpoint, Effect, LabelMove, Phase, RolloutState, Transition};
 use crate::store::rows::{
@@ -184,9 +184,15 @@ pub(super) fn commit(
     }
     if over {
         // Nobody reads the tallies of a rollout that is over.
-        connection
-            .prepare_cached("DELETE FROM tallies WHERE rollout = ?1")?
-            .execute([rows::integer(rollout.get())?])?;
+        for statement in [
+            "DELETE FROM tallies WHERE rollout = ?1",
+            "DELETE FROM headcounts WHERE rollout = ?1",
+        ] {
+            connection
+                .prepare_cached(statement)?
+                .execute([rows::integer(rollout.get())?])?;
+        }
+        sights::begin_to_forget(connection, rollout)?;
         group.open.forget_rollout(rollout);
     }
     Ok(pending)

@@ -9,6 +9,7 @@ use super::error::NotCommitted;
 use super::observations::{self, OpenTick};
 use super::queue::{Portion, Queue};
 use super::seen::{Limits, SeenIds};
+use super::sights;
 use crate::clock::Clock;
 use crate::ids::Tick;
 use crate::store::StoreError;
@@ -185,6 +186,7 @@ impl Writer {
             run(group.connection, "RELEASE job")?;
         }
         observations::forget_keys(&group)?;
+        sights::forget_part(group.connection)?;
         self.open.write(&self.connection)?;
         self.seen.write(&self.connection, tick)?;
         run(&self.connection, "COMMIT")

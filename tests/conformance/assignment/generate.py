@@ -80,9 +80,10 @@ def varint(value):
     return bytes(out)
 
 
-def receipt(secret, rollout, generation, arm, cluster):
-    body = bytes([1]) + varint(rollout) + varint(generation)
+def receipt(secret, rollout, generation, arm, cluster, user):
+    body = bytes([1 if user is None else 2]) + varint(rollout) + varint(generation)
     body += bytes([(0x80 if arm == "treatment" else 0) | cluster])
+    body += b"" if user is None else user.to_bytes(8, "little")
     mac = siphash_2_4(derived(secret, b"serin/v1/receipt"), body).to_bytes(8, "little")
     return base64.urlsafe_b64encode(body + mac).rstrip(b"=").decode()
 
@@ -142,14 +143,22 @@ def users():
 def receipts():
     for secret in SECRETS:
         for rollout, generation in [(1, 0), (17, 3), (127, 128), (16384, 2097151), (2**63 - 1, 2**64 - 1)]:
-            for arm, cluster in [("control", 0), ("treatment", 0), ("control", 127), ("treatment", 127)]:
+            for arm, cluster, user in [
+                ("control", 0, None),
+                ("treatment", 0, None),
+                ("control", 127, None),
+                ("treatment", 127, None),
+                ("control", 1, 0x0203040506070809),
+                ("treatment", 127, 2**64 - 1),
+            ]:
                 yield {
                     "secret": secret.hex(),
                     "rollout": str(rollout),
                     "generation": str(generation),
                     "arm": arm,
                     "cluster": cluster,
-                    "receipt": receipt(secret, rollout, generation, arm, cluster),
+                    "user": None if user is None else f"{user:016x}",
+                    "receipt": receipt(secret, rollout, generation, arm, cluster, user),
                 }
 
 

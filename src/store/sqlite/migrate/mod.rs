@@ -23,6 +23,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "0002_prompts",
         sql: include_str!("../../migrations/0002_prompts.sql"),
     },
+    Migration {
+        name: "0003_sights",
+        sql: include_str!("../../migrations/0003_sights.sql"),
+    },
 ];
 
 /// Applies what is missing, each migration in its own transaction.

@@ -11,6 +11,9 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Witnessed moves that wait to be taken; more are not noted.
+const MOVES_MAX: usize = 1_024;
+
 /// A registry that crashes its caller or keeps silent as its hazards say, and is the model behind it
 /// otherwise; the model has faults of its own.
 #[derive(Debug)]
@@ -58,6 +61,9 @@ impl HazardousRegistry {
 
     fn note(&self, label_move: &LabelMove) {
         let mut memory = self.memory();
+        if memory.moves.len() >= MOVES_MAX {
+            return;
+        }
         let exposure = memory.witness.as_ref().map_or(Exposure::NOBODY, |witness| {
             let snapshot = witness.snapshot();
             let of_prompt = snapshot

@@ -197,16 +197,13 @@ impl Controller {
         let running = self
             .rollouts
             .get(name)
-            .filter(|running| !running.state.phase.is_over());
+            .filter(|running| !running.course.state.phase.is_over());
         let policy = running
-            .map(|running| &running.policy)
+            .map(|running| &running.course.policy)
             .or_else(|| self.policies.get(name));
-        let every = policy.map_or(Tick::SECONDS, |policy| {
-            policy.analysis.every.as_secs().max(Tick::SECONDS)
-        });
-        self.looked_at
-            .get(name)
-            .is_none_or(|looked| looked.second().div_euclid(every) != tick.second().div_euclid(every))
+        self.looked_at.get(name).is_none_or(|looked| {
+            policy.map_or(*looked != tick, |policy| policy.analysis.is_due(*looked, tick))
+        })
     }
 
     /// Ticks at the end of every second and answers requests in between, until `stop` resolves.

@@ -106,25 +106,26 @@ impl Controller {
     fn policy_of_rollout(&self, rollout: RolloutId) -> Option<PolicyName> {
         self.rollouts
             .values()
-            .find(|running| running.state.id == rollout)
-            .map(|running| running.state.policy.clone())
+            .find(|running| running.course.state.id == rollout)
+            .map(|running| running.course.state.policy.clone())
     }
 
     /// Whether the label was seen where the move was to bring it.
     fn is_in_place(&self, label_move: &LabelMove) -> bool {
-        let of_rollout = |running: &&Running| running.state.id == label_move.rollout;
+        let of_rollout = |running: &&Running| running.course.state.id == label_move.rollout;
         let Some(running) = self.rollouts.values().find(of_rollout) else {
             return false;
         };
-        let names = &running.policy.labels;
-        self.fresh_labels(&running.state.policy).is_some_and(|labels| {
-            let seen = [
-                (&names.control, labels.control),
-                (&names.treatment, labels.treatment),
-            ];
-            seen.into_iter()
-                .any(|(name, seen)| *name == label_move.label && seen.version == Some(label_move.to))
-        })
+        let names = &running.course.policy.labels;
+        self.fresh_labels(&running.course.state.policy)
+            .is_some_and(|labels| {
+                let seen = [
+                    (&names.control, labels.control),
+                    (&names.treatment, labels.treatment),
+                ];
+                seen.into_iter()
+                    .any(|(name, seen)| *name == label_move.label && seen.version == Some(label_move.to))
+            })
     }
 
     /// Has the effects of registries that answer again be tried now, not after their waits.
@@ -132,8 +133,8 @@ impl Controller {
         let rollouts: BTreeSet<RolloutId> = self
             .rollouts
             .values()
-            .filter(|running| registries.contains(&running.policy.registry))
-            .map(|running| running.state.id)
+            .filter(|running| registries.contains(&running.course.policy.registry))
+            .map(|running| running.course.state.id)
             .collect();
         for unfinished in &mut self.unfinished {
             if rollouts.contains(&unfinished.effect.label_move.rollout) {
@@ -150,19 +151,24 @@ impl Controller {
         let Some(running) = self
             .rollouts
             .values()
-            .find(|running| running.state.id == label_move.rollout)
+            .find(|running| running.course.state.id == label_move.rollout)
         else {
             return Errand::Drop;
         };
-        if running.state.wanted(&running.policy, &label_move.label) != Some(label_move.to) {
+        if running
+            .course
+            .state
+            .wanted(&running.course.policy, &label_move.label)
+            != Some(label_move.to)
+        {
             return Errand::Drop;
         }
-        let name = running.policy.registry.clone();
+        let name = running.course.policy.registry.clone();
         match self.registries.get(&name) {
             Some(registry) if !failing.contains(&name) => Errand::Run {
                 name,
                 registry: Arc::clone(registry),
-                why: reason(&running.state),
+                why: reason(&running.course.state),
             },
             Some(_) | None => Errand::Wait,
         }

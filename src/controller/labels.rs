@@ -112,14 +112,16 @@ impl Controller {
 
     /// Stable version and candidate of a rollout that waits for its gates.
     fn contest(&self, name: &PolicyName) -> Option<(Version, Version)> {
-        let state = &self.rollouts.get(name)?.state;
+        let state = &self.rollouts.get(name)?.course.state;
         (state.phase == crate::rollout::Phase::Pending).then_some((state.stable, state.candidate))
     }
 
     /// The policy that a rollout runs under, else the one in force.
     fn policy_of(&self, name: &PolicyName) -> Option<Arc<Policy>> {
         match self.rollouts.get(name) {
-            Some(running) if !running.state.phase.is_over() => Some(Arc::clone(&running.policy)),
+            Some(running) if !running.course.state.phase.is_over() => {
+                Some(Arc::clone(&running.course.policy))
+            }
             Some(_) | None => self.policies.get(name).cloned(),
         }
     }

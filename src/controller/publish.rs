@@ -50,9 +50,9 @@ impl Controller {
     fn status(&self, name: &PolicyName) -> Option<PolicyStatus> {
         let in_force = self.policies.get(name);
         let running = self.rollouts.get(name);
-        let unfinished = running.filter(|running| !running.state.phase.is_over());
+        let unfinished = running.filter(|running| !running.course.state.phase.is_over());
         let policy = in_force
-            .or(unfinished.map(|running| &running.policy))
+            .or(unfinished.map(|running| &running.course.policy))
             .map(Arc::clone)?;
         let seen = self.labels.get(name).cloned().unwrap_or_default();
         Some(PolicyStatus {

@@ -7,12 +7,11 @@ use super::{CommandError, StartRequest};
 use crate::ids::{Generation, PolicyName, RolloutId, Version};
 use crate::policy::Policy;
 use crate::rollout::{
-    AuditEvent, Cause, Command, Decision, Effect, Input, LabelMove, ObservedLabels, Phase, Refusal,
-    RegistryCause, RolloutState, StayReason, decide::decide,
+    AuditEvent, Cause, Command, Decision, Effect, Input, LabelMove, ObservedLabels, Refusal, RegistryCause,
+    RolloutState, StayReason,
 };
 use crate::store::{NewRollout, StoreError};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Controller {
@@ -60,11 +59,11 @@ impl Controller {
         if let Some(running) = self
             .rollouts
             .get(name)
-            .filter(|running| !running.state.phase.is_over())
+            .filter(|running| !running.course.state.phase.is_over())
         {
             return Err(CommandError::Store(StoreError::AlreadyRunning {
                 policy: name.clone(),
-                rollout: running.state.id,
+                rollout: running.course.state.id,
             }));
         }
         self.read_labels(std::slice::from_ref(name)).await;
@@ -145,23 +144,7 @@ impl Controller {
         effects: Vec<Effect>,
         now: Timestamp,
     ) -> Result<RolloutState, StoreError> {
-        let state = RolloutState {
-            id: RolloutId::new(0),
-            policy: policy.name.clone(),
-            revision: policy.revision,
-            stable,
-            candidate,
-            phase: Phase::Pending,
-            generation: Generation::ZERO.next(),
-            started_at: now,
-            entered_at: now,
-            changed_at: now,
-            treated_at_entry: 0,
-            stepped_back: false,
-            promoted: false,
-            fail_overruled: false,
-            approvals: BTreeSet::new(),
-        };
+        let state = RolloutState::pending(policy, stable, candidate, now);
         let policy_source = Arc::clone(&policy.source);
         let begun = self
             .store
@@ -197,7 +180,7 @@ impl Controller {
         let found = self
             .rollouts
             .iter()
-            .find(|(_, running)| running.state.id == rollout);
+            .find(|(_, running)| running.course.state.id == rollout);
         let Some((name, running)) = found.map(|(name, running)| (name.clone(), running)) else {
             return match self.store.rollout(rollout).await? {
                 Some(state) => Err(CommandError::Refused(Refusal {
@@ -208,12 +191,12 @@ impl Controller {
                 None => Err(CommandError::UnknownRollout(rollout)),
             };
         };
-        let assessment = Box::new(running.latest(now));
+        let assessment = Box::new(running.course.latest(now));
         let input = Input::Command {
             command: command.clone(),
             assessment,
         };
-        match decide(&running.policy, &running.state, &input, now) {
+        match running.course.decide(&input, now) {
             Decision::Move(transition) => {
                 self.commit(&name, &transition, now).await?;
                 Ok(transition.to)
@@ -226,14 +209,14 @@ impl Controller {
                 self.store.record_event(now, rollout, event).await?;
                 Err(CommandError::Refused(refusal))
             }
-            Decision::Stay(_) => Ok(running.state.clone()),
+            Decision::Stay(_) => Ok(running.course.state.clone()),
         }
     }
 
     fn is_running(&self, name: &PolicyName) -> bool {
         self.rollouts
             .get(name)
-            .is_some_and(|running| !running.state.phase.is_over())
+            .is_some_and(|running| !running.course.state.phase.is_over())
     }
 
     /// The labels as last read; none while the registry is away.

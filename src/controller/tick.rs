@@ -4,13 +4,11 @@ use super::Controller;
 use super::execute::Unfinished;
 use crate::clock::Stopwatch;
 use crate::ids::{PolicyName, Tick};
-use crate::rollout::decide::decide;
 use crate::rollout::{Decision, EvaluationState, Input, Observed, Transition, explain};
 use crate::store::StoreError;
 use crate::telemetry::log::chain;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Transitions of one rollout, and rounds of effects, in one tick; more would be a loop.
@@ -85,11 +83,11 @@ impl Controller {
         let Some(running) = self.rollouts.get_mut(name) else {
             return Ok(());
         };
-        if running.state.phase.is_over() {
+        if running.course.state.phase.is_over() {
             return Ok(());
         }
         running.read_ticks(self.store.as_ref(), now).await?;
-        running.assessment = Some(Arc::new(running.assess(now)));
+        running.course.judge(now);
         self.touched.insert(name.clone());
         Ok(())
     }
@@ -104,10 +102,10 @@ impl Controller {
                 return Ok(());
             };
             let input = Input::Tick(Box::new(observed));
-            match decide(&running.policy, &running.state, &input, now) {
+            match running.course.decide(&input, now) {
                 Decision::Stay(reason) => {
-                    if running.stay != reason {
-                        running.stay = reason;
+                    if running.course.stay != reason {
+                        running.course.stay = reason;
                         self.touched.insert(name.clone());
                     }
                     return Ok(());
@@ -123,12 +121,12 @@ impl Controller {
         let running = self
             .rollouts
             .get(name)
-            .filter(|running| !running.state.phase.is_over())?;
+            .filter(|running| !running.course.state.phase.is_over())?;
         let seen = self.labels.get(name);
-        let gate = running.policy.gates.evaluation.as_ref();
+        let gate = running.course.policy.gates.evaluation.as_ref();
         let looked_at = seen.and_then(|seen| seen.evaluation.clone());
         Some(Observed {
-            assessment: running.latest(now),
+            assessment: running.course.latest(now),
             evaluation: match gate {
                 Some(_) => looked_at.unwrap_or(EvaluationState::Unknown),
                 None => EvaluationState::Open,
@@ -137,7 +135,7 @@ impl Controller {
             moves_pending: self
                 .unfinished
                 .iter()
-                .any(|unfinished| unfinished.is_of(running.state.id)),
+                .any(|unfinished| unfinished.is_of(running.course.state.id)),
             policy_removed: self.book.is_whole() && !self.policies.contains_key(name),
         })
     }
@@ -152,7 +150,10 @@ impl Controller {
         let Some(running) = self.rollouts.get_mut(name) else {
             return Ok(());
         };
-        let effects = self.store.commit(now, transition, running.checkpoint()).await?;
+        let effects = self
+            .store
+            .commit(now, transition, running.course.checkpoint())
+            .await?;
         running.enter(transition.to.clone());
         self.unfinished.extend(effects.into_iter().map(Unfinished::from));
         self.touched.insert(name.clone());

@@ -3,7 +3,7 @@
 //! [`check`](check::check) is the only way from text to a [`Policy`]; everything downstream may
 //! therefore rely on what the fields promise. Nothing here reads files or the clock.
 
-use crate::ids::{Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt};
+use crate::ids::{Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt, Tick};
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -117,6 +117,23 @@ pub struct AnalysisRules {
     pub on_fail: OnFail,
     /// What follows when a step stays undecided.
     pub inconclusive: Patience<OnInconclusive>,
+}
+
+impl AnalysisRules {
+    /// Whether a verdict is to be drawn in `tick`, after the one in `last`: verdicts are at whole multiples
+    /// of [`Self::every`] since the Unix epoch, or in the first tick after one.
+    pub fn is_due(&self, last: Tick, tick: Tick) -> bool {
+        self.interval(last) != self.interval(tick)
+    }
+
+    /// Which interval between two verdicts `tick` lies in.
+    fn interval(&self, tick: Tick) -> i64 {
+        tick.second().div_euclid(self.every_seconds())
+    }
+
+    fn every_seconds(&self) -> i64 {
+        self.every.as_secs().max(Tick::SECONDS)
+    }
 }
 
 /// A probability strictly between 0 and 1.

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 
 mod audit;
 mod command;
+pub mod course;
 pub mod decide;
 pub mod explain;
 pub mod route;

@@ -5,8 +5,10 @@ use super::{
     ApprovalPoint, Cause, EvaluationState, Phase, Resumable, RolloutState, StayReason, VerdictCause,
 };
 use crate::analysis::Comparison;
-use crate::ids::{Exposure, Label, MetricName, Version};
+use crate::ids::{Exposure, Generation, Label, MetricName, RolloutId, Version};
 use crate::policy::Policy;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 impl Phase {
     /// The word on the wire, in telemetry and in sentences.
@@ -96,6 +98,27 @@ impl Phase {
 }
 
 impl RolloutState {
+    /// The state of a rollout that begins at `at`; the store gives it its number.
+    pub fn pending(policy: &Policy, stable: Version, candidate: Version, at: Timestamp) -> Self {
+        Self {
+            id: RolloutId::new(0),
+            policy: policy.name.clone(),
+            revision: policy.revision,
+            stable,
+            candidate,
+            phase: Phase::Pending,
+            generation: Generation::ZERO.next(),
+            started_at: at,
+            entered_at: at,
+            changed_at: at,
+            treated_at_entry: 0,
+            stepped_back: false,
+            promoted: false,
+            fail_overruled: false,
+            approvals: BTreeSet::new(),
+        }
+    }
+
     /// Share of users in treatment under `policy`.
     pub fn exposure(&self, policy: &Policy) -> Exposure {
         match self.phase.step() {

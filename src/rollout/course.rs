@@ -1,0 +1,99 @@
+//! One rollout in memory: its policy, its state, and the engine that has read its ticks.
+//!
+//! Whoever runs a rollout, for real or in rehearsal, reads ticks into its course, has it judged, and asks
+//! it what to do; what is decided is entered once it is fact.
+
+use super::decide::decide;
+use super::{Checkpoint, Decision, Input, RolloutState, StayReason};
+use crate::analysis::codec::CodecError;
+use crate::analysis::engine::Engine;
+use crate::analysis::{Assessment, TickTally};
+use crate::ids::Tick;
+use crate::policy::Policy;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// One rollout in memory.
+#[derive(Debug)]
+pub struct Course {
+    /// The policy that it runs under.
+    pub policy: Arc<Policy>,
+    /// Where it stands.
+    pub state: RolloutState,
+    /// Why it does not move, as far as is known.
+    pub stay: StayReason,
+    /// The last conclusion; none before the first.
+    pub assessment: Option<Arc<Assessment>>,
+    engine: Engine,
+}
+
+impl Course {
+    /// A rollout without observations.
+    pub fn new(policy: Arc<Policy>, state: RolloutState) -> Self {
+        Self {
+            engine: Engine::new(&policy),
+            stay: state.first_wait(&policy),
+            assessment: None,
+            policy,
+            state,
+        }
+    }
+
+    /// Goes on from what the engine wrote down; any [`CodecError`] when that cannot be read.
+    pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<(), CodecError> {
+        self.engine = Engine::decode(&self.policy, &checkpoint.engine)?;
+        Ok(())
+    }
+
+    /// Takes in one closed tick; see [`Engine::absorb`].
+    pub fn absorb(&mut self, tick: &TickTally) {
+        self.engine.absorb(tick);
+    }
+
+    /// Notes that every tick up to `through` is closed; see [`Engine::close_through`].
+    pub fn close_through(&mut self, through: Tick) {
+        self.engine.close_through(through);
+    }
+
+    /// The last closed tick; none before the first.
+    pub fn through(&self) -> Option<Tick> {
+        self.engine.through()
+    }
+
+    /// The engine as it stands; none before the first closed tick.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.through().map(|through| Checkpoint {
+            through,
+            engine: self.engine.encode(),
+        })
+    }
+
+    /// Draws the conclusion of this moment, which holds until the next one is drawn.
+    pub fn judge(&mut self, now: Timestamp) {
+        self.assessment = Some(Arc::new(self.assess(now)));
+    }
+
+    /// The last conclusion, or one of this moment when there is none yet.
+    pub fn latest(&self, now: Timestamp) -> Assessment {
+        match &self.assessment {
+            Some(assessment) => assessment.as_ref().clone(),
+            None => self.assess(now),
+        }
+    }
+
+    /// What to do about `input`; nothing changes by it.
+    pub fn decide(&self, input: &Input, now: Timestamp) -> Decision {
+        decide(&self.policy, &self.state, input, now)
+    }
+
+    /// Takes over a state that was decided on.
+    pub fn enter(&mut self, state: RolloutState) {
+        self.stay = state.first_wait(&self.policy);
+        self.state = state;
+    }
+
+    fn assess(&self, now: Timestamp) -> Assessment {
+        let comparison = self.state.comparison(&self.policy);
+        self.engine.assess(now, self.state.entered_at, comparison)
+    }
+}

@@ -405,12 +405,7 @@ impl Tick {
 
     /// The tick in which `at` lies.
     pub fn of(at: jiff::Timestamp) -> Self {
-        let second = at.as_second();
-        Self(if at.subsec_nanosecond() < 0 {
-            second - 1
-        } else {
-            second
-        })
+        Self(at.as_second() - i64::from(at.subsec_nanosecond() < 0))
     }
 
     /// The second at which it begins.
@@ -422,6 +417,12 @@ impl Tick {
     #[must_use]
     pub fn previous(self) -> Self {
         Self(self.0 - Self::SECONDS)
+    }
+
+    /// The tick after.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(Self::SECONDS))
     }
 
     /// The moment at which it begins.

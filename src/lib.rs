@@ -37,6 +37,7 @@
 //! | [`assignment`] | routes, the snapshot, the hash line, receipts |
 //! | [`prompt`] | versions, templates with their variables, the rule for label changes |
 //! | [`rollout`] | states, inputs, `decide`, the table, explanations, routes from policies |
+//! | [`rehearsal`] | one rollout in memory, as it would go |
 //! | — | *below this line: the shell* |
 //! | [`controller`] | the tick, the folder of policies, execution of effects |
 //! | [`store`] | what outlives the process: SQLite |
@@ -47,7 +48,7 @@
 //! | [`cli`] | one file per family of verbs |
 //! | [`config`], [`telemetry`], [`clock`] | settings, Serin's own counters and logs, the time |
 //!
-//! Imports point upwards only: `ids ◀ policy ◀ analysis ◀ rollout`, `ids ◀ assignment ◀ rollout`;
+//! Imports point upwards only: `ids ◀ policy ◀ analysis ◀ rollout ◀ rehearsal`, `ids ◀ assignment ◀ rollout`;
 //! store, registry and source know the core and never each other. `tests/tidy.rs` holds these walls.
 //!
 //! # Invariants
@@ -78,6 +79,7 @@ pub mod assignment;
 pub mod ids;
 pub mod policy;
 pub mod prompt;
+pub mod rehearsal;
 pub mod rollout;
 
 pub mod api;

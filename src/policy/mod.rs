@@ -126,6 +126,17 @@ impl AnalysisRules {
         self.interval(last) != self.interval(tick)
     }
 
+    /// The first tick from `tick` on that begins an interval between two verdicts.
+    pub fn first_due_from(&self, tick: Tick) -> Tick {
+        let every = self.every_seconds();
+        let begins = self.interval(tick) * every;
+        Tick::new(if begins < tick.second() {
+            begins.saturating_add(every)
+        } else {
+            begins
+        })
+    }
+
     /// Which interval between two verdicts `tick` lies in.
     fn interval(&self, tick: Tick) -> i64 {
         tick.second().div_euclid(self.every_seconds())

@@ -3,13 +3,13 @@
 //! Whoever runs a rollout, for real or in rehearsal, reads ticks into its course, has it judged, and asks
 //! it what to do; what is decided is entered once it is fact.
 
-use super::decide::decide;
+use super::decide::{after, decide};
 use super::{Checkpoint, Decision, Input, RolloutState, StayReason};
 use crate::analysis::codec::CodecError;
 use crate::analysis::engine::Engine;
 use crate::analysis::{Assessment, TickTally};
 use crate::ids::Tick;
-use crate::policy::Policy;
+use crate::policy::{Policy, Role};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -90,6 +90,30 @@ impl Course {
     pub fn enter(&mut self, state: RolloutState) {
         self.stay = state.first_wait(&self.policy);
         self.state = state;
+    }
+
+    /// When time alone can change what is decided: once it has stayed, and until more has arrived, it
+    /// moves at none but these moments.
+    ///
+    /// They are the ends of all waits that `decide` and the engine know: bake, patience, watch, and the
+    /// silence of each arm of a guardrail. Those that are past already are among them.
+    pub fn turns(&self) -> Vec<Timestamp> {
+        let (policy, entered_at) = (&self.policy, self.state.entered_at);
+        let step = self.state.phase.step().and_then(|step| policy.steps.get(step));
+        let mut turns = vec![
+            after(entered_at, policy.analysis.inconclusive.after),
+            after(entered_at, policy.watch),
+        ];
+        turns.extend(step.map(|step| after(entered_at, step.bake)));
+        let evidence = self.assessment.iter().flat_map(|assessment| &assessment.metrics);
+        for evidence in evidence.filter(|evidence| evidence.role == Role::Guardrail) {
+            for arm in [&evidence.control, &evidence.treatment] {
+                let spoken = arm.last_seen.map(|last| last.next().begins());
+                let quiet_from = spoken.map_or(entered_at, |spoken| spoken.max(entered_at));
+                turns.push(after(quiet_from, policy.analysis.no_data.after));
+            }
+        }
+        turns
     }
 
     fn assess(&self, now: Timestamp) -> Assessment {

@@ -12,6 +12,7 @@ const CORE: &[&str] = &[
     "assignment",
     "prompt",
     "rollout",
+    "rehearsal",
 ];
 
 /// Paths that lead to the clock, to chance, to the world, or to a task.

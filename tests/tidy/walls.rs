@@ -13,6 +13,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("assignment", &["ids"]),
     ("prompt", &["ids", "spelling"]),
     ("rollout", &["ids", "policy", "analysis", "assignment"]),
+    (
+        "rehearsal",
+        &["ids", "policy", "analysis", "assignment", "rollout"],
+    ),
     // What every part of the shell may use; telemetry draws the controller's board.
     ("clock", &[]),
     ("config", &["ids", "spelling", "store", "telemetry"]),
@@ -109,6 +113,7 @@ const BELOW_CLI: &[&str] = &[
     "assignment",
     "prompt",
     "rollout",
+    "rehearsal",
     "spelling",
     "clock",
     "config",
@@ -127,6 +132,7 @@ const EVERYTHING: &[&str] = &[
     "assignment",
     "prompt",
     "rollout",
+    "rehearsal",
     "spelling",
     "clock",
     "config",

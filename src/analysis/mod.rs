@@ -35,6 +35,7 @@ mod plan;
 mod quantile;
 pub mod reading;
 mod sample_ratio;
+pub mod sequence;
 pub mod settings;
 mod special;
 mod tally;

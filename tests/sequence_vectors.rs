@@ -6,6 +6,7 @@
 use serde_json::Value;
 use serin::analysis::sequence::Sides;
 use serin::analysis::sequence::normal::NormalMixture;
+use serin::analysis::sequence::stitching::{Epochs, PolynomialStitching};
 use serin::analysis::sequence::tuning::Tuning;
 
 /// Relative tolerance where a file does not ask for less.
@@ -30,6 +31,18 @@ fn normal_mixtures_match() {
             mixture.bound(time, log_threshold(&input["alpha"])),
             &output["bound"],
         );
+    }
+}
+
+#[test]
+fn polynomial_stitching_matches() {
+    for case in cases("poly_stitching") {
+        let input = &case["input"];
+        let epochs = Epochs::new(number(&input["eta"]), number(&input["s"])).unwrap();
+        let stitching =
+            PolynomialStitching::new(epochs, number(&input["v_min"]), number(&input["c"])).unwrap();
+        let bound = stitching.bound(number(&input["v"]), log_threshold(&input["alpha"]));
+        assert_within("bound", bound, number(&case["output"]["bound"]), 1e-11);
     }
 }
 

@@ -24,6 +24,8 @@
 
 mod boundary;
 pub mod normal;
+mod special;
+pub mod stitching;
 pub mod tuning;
 
 /// A parameter that a method does not take.

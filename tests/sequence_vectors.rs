@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 use serin::analysis::sequence::Sides;
+use serin::analysis::sequence::beta_binomial::{BetaBinomialMixture, Steps};
+use serin::analysis::sequence::gamma_exponential::GammaExponentialMixture;
 use serin::analysis::sequence::normal::NormalMixture;
 use serin::analysis::sequence::stitching::{Epochs, PolynomialStitching};
 use serin::analysis::sequence::tuning::Tuning;
@@ -31,6 +33,46 @@ fn normal_mixtures_match() {
             mixture.bound(time, log_threshold(&input["alpha"])),
             &output["bound"],
         );
+    }
+}
+
+#[test]
+fn gamma_exponential_mixtures_match() {
+    for case in cases("gamma_exponential_mixture") {
+        let (input, output) = (&case["input"], &case["output"]);
+        let mixture = GammaExponentialMixture::tuned(tuning(input), number(&input["c"])).unwrap();
+        let (sum, time) = (number(&input["s"]), number(&input["v"]));
+        assert_number("rho", mixture.rho(), &output["rho"]);
+        assert_number(
+            "log_mixture",
+            mixture.log_mixture(sum, time),
+            &output["log_mixture"],
+        );
+        assert_number(
+            "bound",
+            mixture.bound(time, log_threshold(&input["alpha"])),
+            &output["bound"],
+        );
+    }
+}
+
+#[test]
+fn beta_binomial_mixtures_match() {
+    for case in cases("beta_binomial_mixture") {
+        let (input, output) = (&case["input"], &case["output"]);
+        let steps = Steps::new(number(&input["g"]), number(&input["h"])).unwrap();
+        let mixture = BetaBinomialMixture::tuned(sides(input), tuning(input), steps).unwrap();
+        let (sum, time) = (number(&input["s"]), number(&input["v"]));
+        assert_number("r", mixture.r(), &output["r"]);
+        assert_number(
+            "log_mixture",
+            mixture.log_mixture(sum, time),
+            &output["log_mixture"],
+        );
+        let bound = mixture.bound(time, log_threshold(&input["alpha"]));
+        assert_number("bound", bound, &output["bound"]);
+        let most = time / number(&input["g"]);
+        assert_eq!(output["saturated"], bound >= most * (1.0 - RELATIVE), "{bound}");
     }
 }
 

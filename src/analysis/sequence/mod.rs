@@ -2,10 +2,7 @@
 //!
 //! Each file is one method with its source. `normal`, `gamma_exponential` and `beta_binomial` mix
 //! likelihood ratios over a prior and bound a sum against its intrinsic time; `stitching` does the
-//! same in closed form. `empirical_bernstein` bounds a mean, `quantile` one quantile of counts in
-//! `bins`. `band` and `double_stitching` bound all quantiles at once, `quantile_equality` compares
-//! one quantile of two samples. `multinomial` tests shares of counts, `sample_ratio` those of the
-//! two arms.
+//! same in closed form.
 //!
 //! Underneath: `tuning` says where a mixture is tightest, `boundary` turns a mixture into a bound,
 //! `tails` and `quadrature` integrate what has no closed form, `special` holds scalar functions.
@@ -22,13 +19,24 @@
 //!   best-arm identification", Bernoulli 28(3).
 //! - Lindon & Malek 2022, "Anytime-valid inference for multinomial count data", NeurIPS 35.
 
+pub mod beta_binomial;
 mod boundary;
+pub mod gamma_exponential;
 pub mod normal;
+mod quadrature;
 mod special;
 pub mod stitching;
+mod tails;
 pub mod tuning;
 
 /// A parameter that a method does not take.
+///
+/// ```
+/// use serin::analysis::sequence::tuning::Tuning;
+///
+/// let refused = Tuning::new(0.0, 3.0).unwrap_err();
+/// assert_eq!(refused.to_string(), "`tuning time` must be 1e-9 to 1e18, not `0`");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("`{name}` must be {rule}, not `{value}`")]
 pub struct OutOfRange {

@@ -10,6 +10,19 @@ use super::{OutOfRange, Sides};
 use crate::analysis::special::log_half_normal_factor;
 
 /// A normal mixture, tuned.
+///
+/// ```
+/// use serin::analysis::sequence::Sides;
+/// use serin::analysis::sequence::normal::NormalMixture;
+/// use serin::analysis::sequence::tuning::Tuning;
+///
+/// // Tightest for α = 0.05 at the intrinsic time 100.
+/// let log_threshold = -f64::ln(0.05);
+/// let mixture = NormalMixture::tuned(Sides::Two, Tuning::new(100.0, log_threshold)?)?;
+/// let bound = mixture.bound(100.0, log_threshold);
+/// assert!((29.0..31.0).contains(&bound), "{bound}");
+/// # Ok::<(), serin::analysis::sequence::OutOfRange>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormalMixture {
     sides: Sides,

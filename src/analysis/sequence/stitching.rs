@@ -54,6 +54,16 @@ impl Epochs {
 }
 
 /// A polynomial stitched bound.
+///
+/// ```
+/// use serin::analysis::sequence::stitching::{Epochs, PolynomialStitching};
+///
+/// // Sub-Gaussian, from the intrinsic time 1 on; α = 0.05.
+/// let stitching = PolynomialStitching::new(Epochs::RECOMMENDED, 1.0, 0.0)?;
+/// let bound = stitching.bound(1e6, -f64::ln(0.05));
+/// assert!((4_000.0..4_200.0).contains(&bound), "{bound}");
+/// # Ok::<(), serin::analysis::sequence::OutOfRange>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PolynomialStitching {
     epochs: Epochs,

@@ -3,7 +3,7 @@
 //! Arrivals are Poisson. Each metric of each arm has a [`Law`]; a visitor's place in it is uniform,
 //! and, for users who come back, correlated through the user's mood (a Gaussian copula).
 
-use super::variates::{BetaQuantiles, normal, normal_share_below, poisson, uniform};
+use super::variates::{BetaQuantiles, normal, normal_quantile, normal_share_below, poisson, uniform};
 use crate::ids::{Arm, MetricName};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// Concentration of simulated scores: with a mean of 0.8 they are Beta(8, 2).
 pub const SCORE_CONCENTRATION: f64 = 10.0;
 
+/// No standard normal number that is ever drawn is larger: one of 10²³ would be.
+const NORMAL_SIZE_MAX: f64 = 10.0;
+
 /// How the values of one metric are distributed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Law {
@@ -19,6 +22,13 @@ pub enum Law {
     Beta(BetaQuantiles),
     /// 1 with this probability, else 0.
     Bernoulli(f64),
+    /// Numbers above 0 whose logarithm is normal, such as latencies in seconds.
+    Lognormal {
+        /// Half of the values are below it; above 0.
+        median: f64,
+        /// The standard deviation of the logarithm, at least 0.
+        sigma: f64,
+    },
 }
 
 impl Law {
@@ -34,12 +44,23 @@ impl Law {
             .then_some(Self::Bernoulli(probability))
     }
 
+    /// Lognormal numbers; none unless the median is above 0 and the shape at least 0, both finite.
+    pub fn lognormal(median: f64, sigma: f64) -> Option<Self> {
+        let sound = median > 0.0 && sigma >= 0.0 && median.is_finite() && sigma.is_finite();
+        sound.then_some(Self::Lognormal { median, sigma })
+    }
+
     /// The value that `share` of the population is below.
     pub fn at(&self, share: f64) -> f64 {
         match self {
             Self::Beta(quantiles) => quantiles.at(share),
             Self::Bernoulli(probability) if share > 1.0 - probability => 1.0,
             Self::Bernoulli(_) => 0.0,
+            // `share` is a rounded number, and no latency is infinite.
+            Self::Lognormal { median, sigma } => {
+                let z = normal_quantile(share).clamp(-NORMAL_SIZE_MAX, NORMAL_SIZE_MAX);
+                median * libm::exp(sigma * z)
+            }
         }
     }
 }
@@ -235,6 +256,30 @@ mod tests {
         // Four standard errors of 30,000 independent values are 0.003.
         assert!((mean(&values(3, Users::Fresh, &Law::score(0.8).unwrap())) - 0.8).abs() < 0.003);
         assert!((mean(&values(3, Users::Fresh, &Law::rate(0.01).unwrap())) - 0.01).abs() < 0.003);
+    }
+
+    #[test]
+    fn lognormal_values_have_their_quantiles() {
+        let law = Law::lognormal(2.0, 0.6).unwrap();
+        assert!((law.at(0.5) - 2.0).abs() < 1e-12);
+        assert!((law.at(0.95) - 2.0 * f64::exp(0.6 * 1.644_853_626_951_472_2)).abs() < 1e-12);
+        assert!(law.at(0.0) > 0.0 && law.at(1.0).is_finite());
+        let mut values: Vec<f64> = values(5, CLUSTERED, &law)
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect();
+        values.sort_unstable_by(f64::total_cmp);
+        // 300 people with an effective number of about a hundred: a standard error of 8% of the median.
+        assert!((values[values.len() / 2] / 2.0).ln().abs() < 0.25);
+        for (median, sigma) in [
+            (0.0, 1.0),
+            (-1.0, 1.0),
+            (1.0, -0.1),
+            (f64::INFINITY, 1.0),
+            (1.0, f64::NAN),
+        ] {
+            assert_eq!(Law::lognormal(median, sigma), None);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod checker;
 pub mod faults;
 pub mod population;
 pub mod senders;
+pub mod stream;
 pub mod traffic;
 pub mod variates;
 pub mod world;

@@ -1,12 +1,16 @@
 //! An engine's state as bytes, so that a restart goes on bit for bit.
 //!
 //! ```text
-//! format            1 byte   2; 1 lacks the clipped values and everything after the metrics
+//! format            1 byte   2; 1 lacks the clipped values, what a metric is compared with besides
+//!                            control and limit, and everything after the metrics
 //! through           optional tick
-//! failed            varint   0 for none, else the blamed metric's position + 1
+//! failed            varint   0 for none, else the blamed metric's position + 1, then what it is worse
+//!                            than (1 byte: 0 control, 1 limit, 2 the past)
 //! metrics           varint
 //! per metric        name (varint length, bytes), control and treatment seen,
-//!                   comparison (1 byte: 0 none, 1 of values, 2 of quantiles), limit (flag byte, sums)
+//!                   comparison (1 byte: 0 none, 1 of values, 2 of quantiles), limit (flag byte, sums),
+//!                   past (flag byte, optional tick, how many varint, per limit: limit and centre, edge
+//!                   (flag byte, number), sums)
 //! sample ratios     of users, then of those of whom something was left out: counts by share, and
 //!                   since when they are proved to be wrong, optional tick
 //! lines left out    counts per arm: fallbacks, values out of range
@@ -25,16 +29,20 @@
 //! [`Headcount`](super::Headcount). Settings are not written: they follow
 //! from the policy's revision, under which a rollout goes on to its end.
 
+use super::Versus;
 use super::bernoulli::BernoulliProcess;
-use super::bins::Sketch;
+use super::bins::{LogBin, Sketch};
 use super::codec::{CodecError, Reader, Writer};
 use super::contrast::{Contrast, ContrastSums};
 use super::engine::Engine;
 use super::limit::{Limit, LimitSums};
 use super::metric::{Compared, MetricEngine, Seen};
+use super::past::{Frozen, Past};
 use super::quantile::{QuantileTest, Quantiles};
 use super::sample_ratio::SampleRatio;
-use super::settings::{ContrastPlan, ContrastSettings, EnginePlan, QuantileSettings};
+use super::settings::{
+    ContrastPlan, ContrastSettings, EnginePlan, LimitSettings, QuantileSettings, TestSettings,
+};
 use super::variance::ArmSums;
 use crate::ids::Tick;
 use crate::policy::Policy;
@@ -61,7 +69,10 @@ impl Engine {
         let mut writer = Writer::default();
         writer.byte(ENGINE_FORMAT);
         write_tick(&mut writer, self.through);
-        writer.varint(self.failed.map_or(0, |index| index as u64 + 1));
+        writer.varint(self.failed.map_or(0, |(index, _)| index as u64 + 1));
+        if let Some((_, versus)) = self.failed {
+            writer.byte(versus_byte(versus));
+        }
         writer.varint(self.metrics.len() as u64);
         for metric in &self.metrics {
             write_metric(&mut writer, metric);
@@ -100,7 +111,7 @@ impl Engine {
         }
         let mut engine = Self::from_plan(plan);
         engine.through = read_tick(&mut reader)?;
-        let failed = reader.varint("the blamed metric")?;
+        engine.failed = read_failed(&mut reader, format)?;
         if reader.varint("the number of metrics")? != engine.metrics.len() as u64 {
             return Err(CodecError::OtherMetrics);
         }
@@ -114,9 +125,10 @@ impl Engine {
             engine.out_of_range = reader.per_arm()?;
         }
         reader.end()?;
-        let position = failed.checked_sub(1).map(usize::try_from).transpose();
-        engine.failed = position.map_err(|_| CodecError::OtherMetrics)?;
-        if engine.failed.is_some_and(|index| index >= engine.metrics.len()) {
+        if engine
+            .failed
+            .is_some_and(|(index, _)| index >= engine.metrics.len())
+        {
             return Err(CodecError::OtherMetrics);
         }
         Ok(engine)
@@ -126,6 +138,35 @@ impl Engine {
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let digest = Sha256::digest(bytes);
     std::array::from_fn(|index| digest[index])
+}
+
+fn read_failed(reader: &mut Reader<'_>, format: u8) -> Result<Option<(usize, Versus)>, CodecError> {
+    let Some(index) = reader.varint("the blamed metric")?.checked_sub(1) else {
+        return Ok(None);
+    };
+    let index = usize::try_from(index).map_err(|_| CodecError::OtherMetrics)?;
+    let versus = if format > ENGINE_FORMAT_OLDEST {
+        read_versus(reader)?
+    } else {
+        Versus::Control
+    };
+    Ok(Some((index, versus)))
+}
+
+fn versus_byte(versus: Versus) -> u8 {
+    match versus {
+        Versus::Control => 0,
+        Versus::Limit => 1,
+        Versus::Past => 2,
+    }
+}
+
+fn read_versus(reader: &mut Reader<'_>) -> Result<Versus, CodecError> {
+    let byte = reader.byte("what a metric is worse than")?;
+    [Versus::Control, Versus::Limit, Versus::Past]
+        .into_iter()
+        .find(|&versus| versus_byte(versus) == byte)
+        .ok_or(CodecError::Malformed("a metric is worse than something unknown"))
 }
 
 fn write_metric(writer: &mut Writer, metric: &MetricEngine) {
@@ -147,12 +188,11 @@ fn write_metric(writer: &mut Writer, metric: &MetricEngine) {
     }
     writer.byte(u8::from(metric.limit.is_some()));
     if let Some(limit) = &metric.limit {
-        let sums = &limit.sums;
-        [sums.sum, sums.weight]
-            .into_iter()
-            .for_each(|sum| writer.float(sum));
-        sums.process.logs.into_iter().for_each(|log| writer.float(log));
-        write_arm(writer, &sums.treatment);
+        write_limit(writer, &limit.sums);
+    }
+    writer.byte(u8::from(metric.past.is_some()));
+    if let Some(past) = &metric.past {
+        write_past(writer, past);
     }
 }
 
@@ -182,20 +222,90 @@ fn read_metric(reader: &mut Reader<'_>, metric: &mut MetricEngine, format: u8) -
         return Err(CodecError::OtherMetrics);
     }
     if let (Some(settings), Some(limit)) = (metric.plan.limit, &mut metric.limit) {
-        let [sum, weight] = read_floats(reader)?;
-        let process = BernoulliProcess::resume(settings.test.odds_ratios, read_floats(reader)?);
-        let treatment = read_arm(reader, settings.test.clusters)?;
-        *limit = Limit::resume(
-            settings,
-            LimitSums {
-                treatment,
-                sum,
-                weight,
-                process,
-            },
-        );
+        *limit = read_limit(reader, settings)?;
+    }
+    if format > ENGINE_FORMAT_OLDEST && read_flag(reader)? {
+        metric.past = Some(read_past(reader, metric)?);
     }
     Ok(())
+}
+
+fn write_limit(writer: &mut Writer, sums: &LimitSums) {
+    [sums.sum, sums.weight]
+        .into_iter()
+        .for_each(|sum| writer.float(sum));
+    sums.process.logs.into_iter().for_each(|log| writer.float(log));
+    write_arm(writer, &sums.treatment);
+}
+
+fn read_limit(reader: &mut Reader<'_>, settings: LimitSettings) -> Result<Limit, CodecError> {
+    let [sum, weight] = read_floats(reader)?;
+    let process = BernoulliProcess::resume(settings.test.odds_ratios, read_floats(reader)?);
+    let treatment = read_arm(reader, settings.test.clusters)?;
+    let sums = LimitSums {
+        treatment,
+        sum,
+        weight,
+        process,
+    };
+    Ok(Limit::resume(settings, sums))
+}
+
+fn write_past(writer: &mut Writer, past: &Past) {
+    write_tick(writer, past.since);
+    writer.varint(past.limits.len() as u64);
+    for limit in &past.limits {
+        let LimitSettings {
+            test,
+            limit: number,
+            edge,
+        } = *limit.settings();
+        [number, test.prior_centre]
+            .into_iter()
+            .for_each(|number| writer.float(number));
+        writer.byte(u8::from(edge.is_some()));
+        if let Some(edge) = edge {
+            writer.integer(i64::from(edge.number()));
+        }
+        write_limit(writer, &limit.sums);
+    }
+}
+
+fn read_past(reader: &mut Reader<'_>, metric: &MetricEngine) -> Result<Past, CodecError> {
+    let since = read_tick(reader)?;
+    let tests: Vec<TestSettings> = match &metric.plan.contrast {
+        None => Vec::new(),
+        Some(ContrastPlan::Values(settings)) => vec![settings.test],
+        Some(ContrastPlan::Quantiles(settings)) => {
+            settings.iter().map(|settings| settings.exceedance.test).collect()
+        }
+    };
+    if tests.is_empty() || reader.varint("the number of frozen limits")? != tests.len() as u64 {
+        return Err(CodecError::OtherMetrics);
+    }
+    let limits: Result<Vec<Limit>, CodecError> = tests
+        .into_iter()
+        .map(|test| {
+            let frozen = read_frozen(reader)?;
+            read_limit(reader, Past::settings(test, frozen))
+        })
+        .collect();
+    Ok(Past {
+        since,
+        limits: limits?,
+    })
+}
+
+fn read_frozen(reader: &mut Reader<'_>) -> Result<Frozen, CodecError> {
+    let [limit, centre] = read_floats(reader)?;
+    let edge = if read_flag(reader)? {
+        let number = i16::try_from(reader.integer("a frozen edge")?).ok();
+        let edge = number.and_then(LogBin::new);
+        Some(edge.ok_or(CodecError::Malformed("a frozen edge is not that of a bin"))?)
+    } else {
+        None
+    };
+    Ok(Frozen { limit, centre, edge })
 }
 
 fn write_contrast(writer: &mut Writer, contrast: &Contrast) {

@@ -105,6 +105,14 @@ impl Contrast {
         &self.reading
     }
 
+    pub(super) fn settings(&self) -> &ContrastSettings {
+        &self.settings
+    }
+
+    pub(super) fn coding(&self) -> Coding {
+        self.coding
+    }
+
     /// Takes in one tick (ENGINE section 3); the order of observations inside it has no effect.
     pub(super) fn absorb(&mut self, tick: &ArmTallies) {
         let treatment = TickArm::of(&tick.treatment, self.coding);

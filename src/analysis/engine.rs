@@ -11,7 +11,9 @@ use super::sample_ratio::SampleRatio;
 use super::settings::EnginePlan;
 use super::special::log_sum_exp;
 use super::verdict::{Conclusion, conclude};
-use super::{Assessment, Comparison, DataQuality, Evidence, Headcount, PerArm, TickTally, Verdict};
+use super::{
+    Assessment, Blame, Comparison, DataQuality, Evidence, Headcount, PerArm, TickTally, Verdict, Versus,
+};
 use crate::ids::{MetricName, Tick};
 use crate::policy::{Alpha, Policy};
 use jiff::{SignedDuration, Timestamp};
@@ -28,9 +30,9 @@ pub struct Engine {
     pub(super) out_of_range: PerArm,
     /// The last closed tick.
     pub(super) through: Option<Tick>,
-    /// The blame of the first [`Verdict::Fail`], or of the first of a critical metric, as an index: what
+    /// The blame of the first [`Verdict::Fail`], or of the first of a critical metric, by its index: what
     /// is proved once stays proved.
-    pub(super) failed: Option<usize>,
+    pub(super) failed: Option<(usize, Versus)>,
 }
 
 impl Engine {
@@ -96,11 +98,11 @@ impl Engine {
             }
         }
         // Evidence is judged after every tick: a proof between two looks is a proof.
-        if self.failed.is_none_or(|failed| !self.is_critical(failed)) {
+        if self.failed.is_none_or(|(failed, _)| !self.is_critical(failed)) {
             let blame = conclude(&self.metrics, self.alpha.log_threshold()).blame;
-            let blamed = blame.and_then(|blame| self.position(&blame));
+            let blamed = blame.and_then(|blame| Some((self.position(&blame.metric)?, blame.versus)));
             // What is critical asks for more than other failures do, so it takes their place.
-            let weightier = blamed.filter(|blamed| self.is_critical(*blamed));
+            let weightier = blamed.filter(|(blamed, _)| self.is_critical(*blamed));
             self.failed = weightier.or(self.failed).or(blamed);
         }
         true
@@ -108,6 +110,20 @@ impl Engine {
 
     fn is_critical(&self, index: usize) -> bool {
         self.metrics.get(index).is_some_and(|metric| metric.plan.critical)
+    }
+
+    /// Says what there is to compare with from the next tick on.
+    ///
+    /// When nobody is in control any more, each metric's control is frozen as it stands, and treatment is
+    /// compared with it: a comparison with the past. Its tests are dropped as soon as there is
+    /// a control again. To say the same twice changes nothing.
+    pub fn compare_with(&mut self, comparison: Comparison) {
+        for metric in &mut self.metrics {
+            match comparison {
+                Comparison::Concurrent => metric.past = None,
+                Comparison::TreatmentOnly => metric.freeze_control(self.through),
+            }
+        }
     }
 
     /// Notes that every tick up to `through` is closed, and that those not taken in were empty.
@@ -124,10 +140,16 @@ impl Engine {
     /// first one in which a critical metric failed.
     pub fn conclusion(&self) -> Conclusion {
         let now = conclude(&self.metrics, self.alpha.log_threshold());
-        match self.failed.and_then(|index| self.metrics.get(index)) {
-            Some(blamed) => Conclusion {
+        let failed = self
+            .failed
+            .and_then(|(index, versus)| Some((self.metrics.get(index)?, versus)));
+        match failed {
+            Some((blamed, versus)) => Conclusion {
                 verdict: Verdict::Fail,
-                blame: Some(blamed.plan.name.clone()),
+                blame: Some(Blame {
+                    metric: blamed.plan.name.clone(),
+                    versus,
+                }),
                 ..now
             },
             None => now,
@@ -152,8 +174,8 @@ impl Engine {
     /// In this order: a failure, now or at any tick before, is [`Verdict::Fail`]; users who did not come
     /// to the arms as planned, those of whom something was left out included, and a guardrail whose arm
     /// has been silent for too long make it [`Verdict::Invalid`]; all guardrails proved healthy make it
-    /// [`Verdict::Pass`]. With [`Comparison::TreatmentOnly`] there is no split to be wrong. Silence counts from the later of `since` and the end of the arm's
-    /// last tick; with [`Comparison::TreatmentOnly`], control may be silent.
+    /// [`Verdict::Pass`]. Silence counts from the later of `since` and the end of the arm's last tick. With
+    /// [`Comparison::TreatmentOnly`] there is no split to be wrong, and control may be silent.
     ///
     /// Intervals hold at once for all looks with probability 1 − alpha, half of alpha on each side.
     pub fn assess(&self, now: Timestamp, since: Timestamp, comparison: Comparison) -> Assessment {

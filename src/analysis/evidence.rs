@@ -30,10 +30,8 @@ impl MetricEngine {
         let reading = contrast.map(|contrast| contrast.reading());
         let limit = self.limit.as_ref().map(|limit| limit.reading());
         let silent_since = self.silent_since(view);
-        let failed = [reading, limit]
-            .into_iter()
-            .flatten()
-            .any(|test| test.verdict == Verdict::Fail)
+        let failed = reading.is_some_and(|test| test.verdict == Verdict::Fail)
+            || self.broken().is_some()
             || self.fails_alone(view.threshold);
         let verdict = if failed {
             Verdict::Fail
@@ -61,6 +59,7 @@ impl MetricEngine {
             log_e_worse: reading.map_or(0.0, |test| test.log_e_worse),
             log_e_non_inferior: reading.map_or(0.0, |test| test.log_e_non_inferior),
             log_e_limit: limit.map(|test| test.log_e_worse),
+            past: self.past.as_ref().and_then(|past| past.evidence(logarithmic)),
             needs: match view.comparison {
                 Comparison::Concurrent => contrast.and_then(|contrast| contrast.needs()),
                 // Treated observations alone add nothing to a comparison.

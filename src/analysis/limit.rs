@@ -66,6 +66,10 @@ impl Limit {
         &self.reading
     }
 
+    pub(super) fn settings(&self) -> &LimitSettings {
+        &self.settings
+    }
+
     /// Takes in treatment's part of one tick (ENGINE section 3).
     pub(super) fn absorb(&mut self, treatment: &Tally) {
         let exceedances = self.settings.edge.map(|edge| treatment.exceedances(edge));

@@ -2,11 +2,12 @@
 
 use super::contrast::Contrast;
 use super::limit::Limit;
+use super::past::Past;
 use super::quantile::Quantiles;
 use super::reading::Reading;
 use super::settings::{ContrastPlan, MetricPlan};
 use super::special::count_as_f64;
-use super::{ArmEvidence, ArmTallies, Tally};
+use super::{ArmEvidence, ArmTallies, Tally, Verdict, Versus};
 use crate::ids::Tick;
 use crate::policy::Role;
 
@@ -20,6 +21,8 @@ pub(super) struct MetricEngine {
     pub(super) treatment: Seen,
     pub(super) contrast: Option<Compared>,
     pub(super) limit: Option<Limit>,
+    /// The comparison with control as it was, while nobody is in control.
+    pub(super) past: Option<Past>,
 }
 
 /// What treatment and control are compared by.
@@ -113,6 +116,7 @@ impl MetricEngine {
             treatment: Seen::default(),
             contrast: plan.contrast.as_ref().map(Compared::new),
             limit: plan.limit.map(Limit::new),
+            past: None,
             plan,
         }
     }
@@ -126,6 +130,29 @@ impl MetricEngine {
         if let Some(limit) = &mut self.limit {
             limit.absorb(&tallies.treatment);
         }
+        if let Some(past) = &mut self.past {
+            past.absorb(&tallies.treatment);
+        }
+    }
+
+    /// Freezes control as it stands after `through`, where that was not done yet.
+    pub(super) fn freeze_control(&mut self, through: Option<Tick>) {
+        if self.past.is_none() {
+            self.past = self
+                .contrast
+                .as_ref()
+                .and_then(|contrast| Past::of(contrast, through));
+        }
+    }
+
+    /// The limit that treatment is proved to be beyond, with its log e-value; a declared one first.
+    pub(super) fn broken(&self) -> Option<(f64, Versus)> {
+        let declared = self.limit.as_ref().map(|limit| limit.reading());
+        let declared = declared.filter(|reading| reading.verdict == Verdict::Fail);
+        let past = self.past.as_ref().filter(|past| past.is_broken());
+        declared
+            .map(|reading| (reading.log_e_worse, Versus::Limit))
+            .or_else(|| past.map(|past| (past.log_e(), Versus::Past)))
     }
 
     /// Its part in the combined e-value, as a logarithm; none when it has no part in it.

@@ -5,7 +5,7 @@
 //!
 //! From the outside in: `settings` says which tests a policy asks for; `engine` holds one `metric`
 //! each, with a `contrast` (treatment against control) and perhaps a `limit` (treatment against a
-//! number). A test reads each tick through `arm`, sums it in `variance`, and turns the sums into
+//! number, be it declared or what control had in the `past`). A test reads each tick through `arm`, sums it in `variance`, and turns the sums into
 //! e-values by `mixture` (means) or `bernoulli` (rates). `verdict` makes one conclusion of all
 //! metrics, `evidence` shows each. `tally` adds up, `codec` and `checkpoint` write down.
 
@@ -31,6 +31,7 @@ mod limit;
 mod metric;
 mod mixture;
 mod observation;
+mod past;
 mod plan;
 mod quantile;
 pub mod reading;
@@ -153,6 +154,8 @@ pub struct Evidence {
     pub log_e_non_inferior: f64,
     /// Log e-value of the fixed limit on treatment, where one is declared.
     pub log_e_limit: Option<f64>,
+    /// The comparison with control as it was, while nobody is in control.
+    pub past: Option<PastEvidence>,
     /// About how many more treated observations until it passes, at the present estimate and
     /// variance; none when it is decided, or when that cannot be told.
     pub needs: Option<u64>,
@@ -161,6 +164,22 @@ pub struct Evidence {
     /// Since when an arm of this guardrail has been silent, once that is too long; the verdict is
     /// then [`Verdict::Invalid`], unless it is [`Verdict::Fail`].
     pub silent_since: Option<Timestamp>,
+}
+
+/// What treatment shows against control as it was: a comparison with the past, in which a change that is
+/// common to everybody looks like one of the candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PastEvidence {
+    /// The last tick at which control was looked at.
+    pub since: Option<Tick>,
+    /// The worst that control may have been, made worse by the margin, in metric units; of several
+    /// quantiles, that of the highest.
+    pub limit: f64,
+    /// Treated observations since.
+    pub treated: u64,
+    /// Log e-value against "treatment is within the limit"; reaching `−ln` of
+    /// [`Alpha::PAST`](crate::policy::Alpha) is proof that it is not.
+    pub log_e: f64,
 }
 
 /// What one quantile of a metric shows.
@@ -231,6 +250,27 @@ pub enum MismatchOf {
     Exclusions,
 }
 
+/// What to blame for [`Verdict::Fail`]: the metric with the largest part in
+/// [`Assessment::log_e_combined`] when it first failed, or the one whose limit broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blame {
+    /// The metric.
+    pub metric: MetricName,
+    /// What it is proved to be worse than.
+    pub versus: Versus,
+}
+
+/// What treatment is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versus {
+    /// The users who have the stable version at the same time.
+    Control,
+    /// A declared floor or ceiling.
+    Limit,
+    /// Control as it was before everybody had the candidate.
+    Past,
+}
+
 /// The conclusion over all metrics at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
@@ -248,9 +288,8 @@ pub struct Assessment {
     pub threshold_non_inferior: f64,
     /// What a fixed limit's log e-value must reach.
     pub threshold_limit: f64,
-    /// The metric that makes the verdict [`Verdict::Fail`]: the one with the largest part in
-    /// [`Self::log_e_combined`] when it first failed, or whose limit broke; none with other verdicts.
-    pub blame: Option<MetricName>,
+    /// What makes the verdict [`Verdict::Fail`]; none with other verdicts.
+    pub blame: Option<Blame>,
     /// Least number of treated observations over the guardrails.
     pub treated: u64,
     /// Whether the data can carry a verdict.
@@ -264,6 +303,6 @@ pub struct Assessment {
 pub enum Comparison {
     /// Both arms are served.
     Concurrent,
-    /// Nobody is left in control: limits, and what was proved before, watch on.
+    /// Nobody is left in control: limits, control as it was, and what was proved before watch on.
     TreatmentOnly,
 }

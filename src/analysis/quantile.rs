@@ -216,7 +216,7 @@ impl QuantileTest {
 
 impl QuantileSettings {
     /// The edge that the next tick is compared at; none while nothing is known of control.
-    fn edge(&self, control: &Sketch) -> Option<LogBin> {
+    pub(super) fn edge(&self, control: &Sketch) -> Option<LogBin> {
         if control.total() >= self.control_min {
             control.quantile(self.quantile.ratio())
         } else {
@@ -226,7 +226,8 @@ impl QuantileSettings {
 }
 
 impl EdgeMove {
-    fn apply(self, edge: LogBin) -> LogBin {
+    /// The bin of the moved edge.
+    pub(super) fn apply(self, edge: LogBin) -> LogBin {
         match self {
             Self::Bins(bins) => edge.above(bins),
             // A margin finer than half a bin moves nothing: health then is to be better.

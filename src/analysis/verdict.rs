@@ -10,9 +10,9 @@
 //! not excuse it. The part is no larger than the whole mean, before any metric left it, so that this
 //! rule costs no alpha: the event "the whole mean reaches 1/alpha" contains both.
 
-use super::Verdict;
 use super::metric::MetricEngine;
 use super::special::log_sum_exp;
+use super::{Blame, Verdict, Versus};
 use crate::ids::MetricName;
 
 /// What all metrics together say.
@@ -26,8 +26,8 @@ pub struct Conclusion {
     pub log_e_open: Option<f64>,
     /// The metric with the largest part in [`Self::log_e_open`]; the first of equals.
     pub lead: Option<MetricName>,
-    /// The metric to blame for [`Verdict::Fail`].
-    pub blame: Option<MetricName>,
+    /// What to blame for [`Verdict::Fail`].
+    pub blame: Option<Blame>,
 }
 
 /// Draws the conclusion of the present readings (ENGINE section 7); `threshold` is −ln alpha.
@@ -43,25 +43,24 @@ pub(super) fn conclude(metrics: &[MetricEngine], threshold: f64) -> Conclusion {
             all.push(term);
             if reading.verdict != Verdict::Pass {
                 open.push(term);
-                lead.offer(term, &metric.plan.name);
+                lead.offer(term, &metric.plan.name, Versus::Control);
             }
             if metric.fails_alone(threshold) {
-                critical.offer(term, &metric.plan.name);
+                critical.offer(term, &metric.plan.name, Versus::Control);
             }
         }
-        if let Some(reading) = metric.limit.as_ref().map(|limit| limit.reading())
+        if let Some((log_e, versus)) = metric.broken()
             && metric.acts()
-            && reading.verdict == Verdict::Fail
         {
-            broken.offer(reading.log_e_worse, &metric.plan.name);
+            broken.offer(log_e, &metric.plan.name, versus);
             if metric.plan.critical {
-                critical.offer(reading.log_e_worse, &metric.plan.name);
+                critical.offer(log_e, &metric.plan.name, versus);
             }
         }
     }
     let log_e_open = (!open.is_empty()).then(|| log_sum_exp(&open));
-    let lead = lead.name();
-    let (verdict, blame) = match (critical.or(broken).name(), log_e_open) {
+    let lead = lead.blame();
+    let (verdict, blame) = match (critical.or(broken).blame(), log_e_open) {
         (Some(broken), _) => (Verdict::Fail, Some(broken)),
         (None, Some(log_e)) if log_e >= threshold => (Verdict::Fail, lead.clone()),
         (None, _) if guardrails_pass(metrics) => (Verdict::Pass, None),
@@ -71,7 +70,7 @@ pub(super) fn conclude(metrics: &[MetricEngine], threshold: f64) -> Conclusion {
         verdict,
         log_e_all: (!all.is_empty()).then(|| log_sum_exp(&all)),
         log_e_open,
-        lead,
+        lead: lead.map(|lead| lead.metric),
         blame,
     }
 }
@@ -89,12 +88,12 @@ fn guardrails_pass(metrics: &[MetricEngine]) -> bool {
 
 /// The largest of what is offered, and the first of equals.
 #[derive(Default)]
-struct Largest<'m>(Option<(f64, &'m MetricName)>);
+struct Largest<'m>(Option<(f64, &'m MetricName, Versus)>);
 
 impl<'m> Largest<'m> {
-    fn offer(&mut self, value: f64, name: &'m MetricName) {
-        if self.0.is_none_or(|(largest, _)| value > largest) {
-            self.0 = Some((value, name));
+    fn offer(&mut self, value: f64, name: &'m MetricName, versus: Versus) {
+        if self.0.is_none_or(|(largest, _, _)| value > largest) {
+            self.0 = Some((value, name, versus));
         }
     }
 
@@ -102,7 +101,10 @@ impl<'m> Largest<'m> {
         Self(self.0.or(other.0))
     }
 
-    fn name(&self) -> Option<MetricName> {
-        self.0.map(|(_, name)| name.clone())
+    fn blame(&self) -> Option<Blame> {
+        self.0.map(|(_, name, versus)| Blame {
+            metric: name.clone(),
+            versus,
+        })
     }
 }

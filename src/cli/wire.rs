@@ -207,7 +207,19 @@ pub(crate) struct MetricEvidence {
     pub(crate) log_e_worse: Option<f64>,
     pub(crate) log_e_non_inferior: Option<f64>,
     pub(crate) log_e_limit: Option<f64>,
+    #[serde(default)]
+    pub(crate) past: Option<PastEvidence>,
     pub(crate) verdict: String,
+}
+
+/// What the candidate shows against control as it was.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PastEvidence {
+    pub(crate) limit: Option<f64>,
+    pub(crate) treated: u64,
+    pub(crate) log_e: Option<f64>,
+    pub(crate) threshold: Option<f64>,
 }
 
 /// Numbers of one arm.

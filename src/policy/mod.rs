@@ -159,6 +159,8 @@ impl Alpha {
     pub const NON_INFERIOR: Self = Self(0.05);
     /// Chance of a false alarm of one fixed limit.
     pub const LIMIT: Self = Self(0.01);
+    /// Chance of a false alarm of one metric's comparison with the past, for a control that is known.
+    pub const PAST: Self = Self(0.005);
     /// Chance of taking a split of users for a wrong one that is as planned; likewise for the users of
     /// whom something was left out.
     pub const SAMPLE_RATIO: Self = Self(0.001);

@@ -68,14 +68,14 @@ impl Tick<'_> {
             return ControlFlow::Continue(());
         };
         // Somebody looks at that failure already; at a critical one nobody needs to look first.
-        if self.state.paused_for_fail().is_some() && !self.is_critical(&blame) {
+        if self.state.paused_for_fail().is_some() && !self.is_critical(&blame.metric) {
             return ControlFlow::Continue(());
         }
         if self.state.fail_overruled {
             return match &self.state.phase {
                 Phase::Ramping { .. } => {
                     self.follow_labels()?;
-                    stay(StayReason::Overruled { blame })
+                    stay(StayReason::Overruled { blame: blame.metric })
                 }
                 Phase::Pending
                 | Phase::Paused { .. }
@@ -89,10 +89,10 @@ impl Tick<'_> {
         }
         let event = match (self.policy.analysis.on_fail, &self.state.phase) {
             // A promotion must not be completed with a candidate that is known to be worse.
-            (OnFail::Pause, Phase::Ramping { .. } | Phase::Watching) if !self.is_critical(&blame) => {
+            (OnFail::Pause, Phase::Ramping { .. } | Phase::Watching) if !self.is_critical(&blame.metric) => {
                 Event::Pause
             }
-            (OnFail::Pause, Phase::Paused { cause, .. }) if !self.is_critical(&blame) => {
+            (OnFail::Pause, Phase::Paused { cause, .. }) if !self.is_critical(&blame.metric) => {
                 return stay(StayReason::Paused { cause: cause.clone() });
             }
             (
@@ -102,13 +102,16 @@ impl Tick<'_> {
                     from: Resumable::Ramping { step },
                     ..
                 },
-            ) if *step > 0 && !self.is_critical(&blame) => Event::StepBack,
+            ) if *step > 0 && !self.is_critical(&blame.metric) => Event::StepBack,
             (OnFail::RollBack | OnFail::StepBack | OnFail::Pause, _) => Event::RollBack,
         };
         if event == Event::StepBack
             && let Some(until) = self.stepped_back_until()
         {
-            return stay(StayReason::SteppedBack { blame, until });
+            return stay(StayReason::SteppedBack {
+                blame: blame.metric,
+                until,
+            });
         }
         self.go(&event, Cause::Verdict(VerdictCause::Failed { blame }))
     }

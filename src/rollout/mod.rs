@@ -4,7 +4,7 @@
 //! the state, one [`Input`] and the time, and returns a [`Decision`]; it does nothing else. The
 //! controller commits the [`Transition`] with its effects, and only then runs them.
 
-use crate::analysis::{Assessment, Mismatch};
+use crate::analysis::{Assessment, Blame, Mismatch};
 use crate::ids::{
     Actor, Generation, Justification, Label, MetricName, PolicyName, PromptName, Revision, RolloutId, Version,
 };
@@ -157,8 +157,8 @@ pub enum VerdictCause {
     Passed,
     /// The candidate is proved to be worse.
     Failed {
-        /// The metric to blame.
-        blame: MetricName,
+        /// What to blame.
+        blame: Blame,
     },
     /// Users are proved not to have come to the arms as planned, so that no comparison holds.
     SampleRatio(Mismatch),

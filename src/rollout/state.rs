@@ -220,7 +220,7 @@ impl RolloutState {
             Phase::Paused {
                 cause: Cause::Verdict(VerdictCause::Failed { blame }),
                 ..
-            } => Some(blame),
+            } => Some(&blame.metric),
             Phase::Paused {
                 cause:
                     Cause::Verdict(VerdictCause::Passed | VerdictCause::SampleRatio(_))

@@ -91,6 +91,7 @@ fn assessment() -> Assessment {
             log_e_worse: 1.5,
             log_e_non_inferior: -1.0,
             log_e_limit: None,
+            past: None,
             needs: None,
             verdict: Verdict::Inconclusive,
             silent_since: None,

@@ -4,7 +4,7 @@ use crate::world::{
     World, actor, counted, label_move, new_rollout, policy_source, reason, start, transition, version,
 };
 use jiff::SignedDuration;
-use serin::analysis::{Assessment, DataQuality, Verdict};
+use serin::analysis::{Assessment, Blame, DataQuality, Verdict, Versus};
 use serin::ids::{Generation, PolicyName, Revision, RolloutId, Tick};
 use serin::rollout::{
     Approval, ApprovalPoint, AuditEvent, Cause, Checkpoint, Command, Phase, PolicyCause, Refusal, Resumable,
@@ -130,6 +130,13 @@ async fn of_two_controllers_one_commits() {
     }
 }
 
+fn blame() -> Blame {
+    Blame {
+        metric: "latency".parse().unwrap(),
+        versus: Versus::Limit,
+    }
+}
+
 fn assessment() -> Assessment {
     Assessment {
         at: start(),
@@ -139,7 +146,7 @@ fn assessment() -> Assessment {
         threshold: 2.995_732_273_553_991,
         threshold_non_inferior: 0.1 + 0.2,
         threshold_limit: f64::INFINITY,
-        blame: Some("latency".parse().unwrap()),
+        blame: Some(blame()),
         treated: 812,
         data: DataQuality::default(),
         metrics: Vec::new(),
@@ -165,9 +172,7 @@ fn refused() -> AuditEvent {
 async fn history_tells_everything_in_order() {
     for world in World::every() {
         let begun = world.begin("greeting").await;
-        let blamed = Cause::Verdict(VerdictCause::Failed {
-            blame: "latency".parse().unwrap(),
-        });
+        let blamed = Cause::Verdict(VerdictCause::Failed { blame: blame() });
         let mut rolled_back = transition(&begun, Phase::RollingBack { cause: passed() }, blamed);
         rolled_back.assessment = Some(assessment());
         rolled_back.effects.push(label_move(&begun, "canary", Some(2), 1));

@@ -49,7 +49,7 @@ fn a_worse_score_fails_and_is_blamed() {
     let assessment = world.assess();
     assert_eq!(
         (assessment.verdict, assessment.blame),
-        (Verdict::Fail, Some(name("quality")))
+        (Verdict::Fail, worse("quality"))
     );
     assert!(assessment.log_e_combined.unwrap() >= assessment.threshold);
     let quality = world.evidence("quality");
@@ -79,12 +79,12 @@ fn a_worse_rate_fails_in_either_direction() {
 fn a_failure_stays_with_the_blame_of_its_first_tick() {
     let mut world = World::new(vec![score("first"), score("second")]);
     world.pass(30, &[("first", GOOD, BAD), ("second", GOOD, GOOD)]);
-    assert_eq!(world.assess().blame, Some(name("first")));
+    assert_eq!(world.assess().blame, worse("first"));
     world.pass(3000, &[("first", GOOD, GOOD), ("second", GOOD, BAD)]);
     let assessment = world.assess();
     assert_eq!(
         (assessment.verdict, assessment.blame),
-        (Verdict::Fail, Some(name("first")))
+        (Verdict::Fail, worse("first"))
     );
     assert_eq!(world.engine.conclusion().lead, Some(name("second")));
 }
@@ -104,7 +104,7 @@ fn a_harmless_difference_does_not_hide_a_harmful_one() {
     assert!(world.evidence("harmless").log_e_worse > assessment.threshold);
     assert_eq!(
         (assessment.verdict, assessment.blame),
-        (Verdict::Fail, Some(name("harmful")))
+        (Verdict::Fail, worse("harmful"))
     );
 }
 
@@ -137,7 +137,7 @@ fn goals_fail_a_rollout_but_do_not_hold_it() {
     world.pass(60, &[("goal", GOOD, BAD), ("quality", GOOD, GOOD)]);
     assert_eq!(
         (world.assess().verdict, world.assess().blame),
-        (Verdict::Fail, Some(name("goal")))
+        (Verdict::Fail, worse("goal"))
     );
 }
 
@@ -152,7 +152,7 @@ fn a_broken_limit_fails_where_both_arms_are_bad() {
     let assessment = world.assess();
     assert_eq!(
         (assessment.verdict, assessment.blame),
-        (Verdict::Fail, Some(name("quality")))
+        (Verdict::Fail, blame("quality", Versus::Limit))
     );
     let quality = world.evidence("quality");
     assert!(quality.log_e_limit.unwrap() >= assessment.threshold_limit);
@@ -172,7 +172,7 @@ fn a_ceiling_guards_a_rate_without_control() {
         .assess(at(world.second), at(START), Comparison::TreatmentOnly);
     assert_eq!(
         (assessment.verdict, assessment.blame),
-        (Verdict::Fail, Some(name("errors")))
+        (Verdict::Fail, blame("errors", Versus::Limit))
     );
     assert_eq!(assessment.metrics[0].difference, None);
 }

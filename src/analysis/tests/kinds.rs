@@ -344,10 +344,7 @@ fn a_critical_guardrail_fails_inside_of_its_margin() {
     };
     assert_eq!(pass(wide(false)).verdict, Verdict::Pass);
     let failed = pass(wide(true));
-    assert_eq!(
-        (failed.verdict, failed.blame),
-        (Verdict::Fail, Some(name("quality")))
-    );
+    assert_eq!((failed.verdict, failed.blame), (Verdict::Fail, worse("quality")));
     assert_eq!(failed.metrics[0].verdict, Verdict::Fail);
 }
 
@@ -360,14 +357,14 @@ fn a_critical_failure_takes_the_place_of_another() {
     let mut world = World::new(vec![score("other"), critical]);
     let (good, bad) = (Values::Around(0.75), Values::Around(0.6));
     world.pass(60, &[("other", good, bad), ("critical", good, good)]);
-    assert_eq!(world.assess().blame, Some(name("other")));
+    assert_eq!(world.assess().blame, worse("other"));
     world.pass(400, &[("other", good, bad), ("critical", good, bad)]);
-    assert_eq!(world.assess().blame, Some(name("critical")));
+    assert_eq!(world.assess().blame, worse("critical"));
     world.pass(
         400,
         &[("other", good, bad), ("critical", good, Values::Around(0.9))],
     );
-    assert_eq!(world.assess().blame, Some(name("critical")));
+    assert_eq!(world.assess().blame, worse("critical"));
 }
 
 #[test]

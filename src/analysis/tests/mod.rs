@@ -1,7 +1,7 @@
 //! The engine from outside: policies in, observations in, assessments out.
 
 use super::engine::Engine;
-use super::{Assessment, Comparison, Evidence, Headcount, Observation, TickTally};
+use super::{Assessment, Blame, Comparison, Evidence, Headcount, Observation, TickTally, Versus};
 use crate::ids::{
     Arm, Cluster, Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Tick,
 };
@@ -17,6 +17,7 @@ mod continuing;
 mod deciding;
 mod extremes;
 mod kinds;
+mod past;
 mod quality;
 mod showing;
 
@@ -71,6 +72,18 @@ fn policy(metrics: Vec<Metric>) -> Policy {
         gates: Gates::default(),
         notify: vec![],
     }
+}
+
+/// The blame of a metric that is worse than its control.
+fn worse(metric: &str) -> Option<Blame> {
+    blame(metric, Versus::Control)
+}
+
+fn blame(metric: &str, versus: Versus) -> Option<Blame> {
+    Some(Blame {
+        metric: name(metric),
+        versus,
+    })
 }
 
 /// A guardrail from 0 to 1 of which more is better, with a margin of 0.05.

@@ -1,5 +1,6 @@
 //! Phases and causes, each with its code, its fields and its sentence.
 
+use super::evidence::VersusView;
 use super::{moment, number};
 use crate::analysis::{Mismatch, MismatchOf};
 use crate::api::schema::{ActorText, LabelText, MetricNameText, Moment, VersionNumber};
@@ -130,6 +131,8 @@ enum CauseCode {
         /// The metric to blame.
         #[schema(value_type = MetricNameText)]
         metric: String,
+        /// What it is worse than.
+        versus: VersusView,
     },
     /// Users are proved not to have come to the arms as planned.
     SampleRatio(MismatchView),
@@ -244,7 +247,8 @@ impl From<&Cause> for CauseView {
         let code = match cause {
             Cause::Verdict(VerdictCause::Passed) => CauseCode::VerdictPassed,
             Cause::Verdict(VerdictCause::Failed { blame }) => CauseCode::VerdictFailed {
-                metric: blame.to_string(),
+                metric: blame.metric.to_string(),
+                versus: blame.versus.into(),
             },
             Cause::Verdict(VerdictCause::SampleRatio(mismatch)) => CauseCode::SampleRatio(mismatch.into()),
             Cause::Operator { actor, reason } => CauseCode::Operator {

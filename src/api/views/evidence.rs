@@ -2,7 +2,8 @@
 
 use super::{finite, moment};
 use crate::analysis::{
-    ArmEvidence, Assessment, DataQuality, Evidence, PerArm, QuantileEvidence, RatioEvidence, Verdict,
+    ArmEvidence, Assessment, DataQuality, Evidence, PastEvidence, PerArm, QuantileEvidence, RatioEvidence,
+    Verdict, Versus,
 };
 use crate::api::schema::{DnsLabel, MetricNameText, Moment, RolloutIdText};
 use crate::policy::{Alpha, Role};
@@ -43,6 +44,29 @@ impl From<Verdict> for VerdictView {
             Verdict::Fail => Self::Fail,
             Verdict::Inconclusive => Self::Inconclusive,
             Verdict::Invalid => Self::Invalid,
+        }
+    }
+}
+
+/// What the candidate is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Versus)]
+pub enum VersusView {
+    /// The users who have the stable version at the same time.
+    Control,
+    /// A declared floor or ceiling.
+    Limit,
+    /// Control as it was before everybody had the candidate.
+    Past,
+}
+
+impl From<Versus> for VersusView {
+    fn from(versus: Versus) -> Self {
+        match versus {
+            Versus::Control => Self::Control,
+            Versus::Limit => Self::Limit,
+            Versus::Past => Self::Past,
         }
     }
 }
@@ -93,6 +117,8 @@ pub struct AssessmentView {
     /// The metric to blame.
     #[schema(value_type = Option<MetricNameText>)]
     blame: Option<String>,
+    /// What that metric is worse than.
+    versus: Option<VersusView>,
     /// Least number of treated observations over the guardrails.
     treated: u64,
     /// Whether the data can carry a verdict.
@@ -207,6 +233,8 @@ pub struct MetricEvidenceView {
     log_e_non_inferior: Option<f64>,
     /// Log e-value of the fixed limit on treatment, where one is declared.
     log_e_limit: Option<f64>,
+    /// The comparison with control as it was, while nobody is in control.
+    past: Option<PastEvidenceView>,
     /// About how many more treated observations a verdict needs.
     needs: Option<u64>,
     /// Its own conclusion.
@@ -214,6 +242,37 @@ pub struct MetricEvidenceView {
     /// Since when no observation came, where that makes the verdict invalid.
     #[schema(value_type = Option<Moment>)]
     silent_since: Option<String>,
+}
+
+/// What the candidate shows against control as it was: a comparison with the past, in which a change
+/// that is common to everybody looks like one of the candidate.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PastEvidence)]
+pub struct PastEvidenceView {
+    /// When control was looked at last.
+    #[schema(value_type = Option<Moment>)]
+    since: Option<String>,
+    /// The worst that control may have been, made worse by the margin, in metric units.
+    limit: Option<f64>,
+    /// Treated observations since.
+    treated: u64,
+    /// Log e-value against "within that limit".
+    log_e: Option<f64>,
+    /// What `logE` must reach for a rollback.
+    threshold: Option<f64>,
+}
+
+impl From<PastEvidence> for PastEvidenceView {
+    fn from(past: PastEvidence) -> Self {
+        Self {
+            since: past.since.map(|tick| moment(tick.begins())),
+            limit: finite(Some(past.limit)),
+            treated: past.treated,
+            log_e: finite(Some(past.log_e)),
+            threshold: finite(Some(Alpha::PAST.log_threshold())),
+        }
+    }
 }
 
 /// What one quantile of a metric shows.
@@ -307,6 +366,7 @@ impl From<&Evidence> for MetricEvidenceView {
             log_e_worse: finite(Some(evidence.log_e_worse)),
             log_e_non_inferior: finite(Some(evidence.log_e_non_inferior)),
             log_e_limit: finite(evidence.log_e_limit),
+            past: evidence.past.map(Into::into),
             needs: evidence.needs,
             verdict: evidence.verdict.into(),
             silent_since: evidence.silent_since.map(moment),
@@ -324,7 +384,8 @@ impl From<&Assessment> for AssessmentView {
             threshold: finite(Some(assessment.threshold)),
             threshold_non_inferior: finite(Some(assessment.threshold_non_inferior)),
             threshold_limit: finite(Some(assessment.threshold_limit)),
-            blame: assessment.blame.as_ref().map(ToString::to_string),
+            blame: assessment.blame.as_ref().map(|blame| blame.metric.to_string()),
+            versus: assessment.blame.as_ref().map(|blame| blame.versus.into()),
             treated: assessment.treated,
             data: (&assessment.data).into(),
             metrics: assessment.metrics.iter().map(Into::into).collect(),

@@ -12,7 +12,8 @@ pub(super) const LEGEND: &str = "\
 Differences are treatment - control, with an interval that holds however often one looks.
 E-values are written as `e (ln e of what it must reach)`. Evidence that the candidate is worse, over
 all guarded metrics together, rolls it back; so does evidence that a limit is broken. Evidence that a
-guardrail is healthy, no worse than its margin, lets it advance. Watched metrics only show.";
+guardrail is healthy, no worse than its margin, lets it advance. Watched metrics only show. While nobody
+is in control, the candidate is compared with what control was, within the margin: with the past.";
 
 /// Significant digits of means, differences and margins.
 const DIGITS: u8 = 4;
@@ -185,7 +186,20 @@ fn evidence(assessment: &Assessment) -> String {
         Cell::plain(""),
         Cell::plain(""),
     ]);
-    table.render(INDENT)
+    let past: String = assessment.metrics.iter().filter_map(past).collect();
+    table.render(INDENT) + &past
+}
+
+/// How the candidate compares with control as it was, while nobody is in control.
+fn past(metric: &MetricEvidence) -> Option<String> {
+    let past = metric.past.as_ref()?;
+    Some(format!(
+        "{INDENT}{} against the past: evidence that it is beyond {}, by {} observations since control ended: {}\n",
+        metric.metric,
+        number(past.limit, figures::significant).render(),
+        figures::count(past.treated),
+        e_value(past.log_e, past.threshold).render(),
+    ))
 }
 
 /// How users came to the arms, and what was left out, where there is something to tell.
@@ -317,6 +331,22 @@ mod tests {
 ";
         assert_eq!(told, expected);
         assert_eq!(data(&assessment(serde_json::json!({}))), "");
+    }
+
+    #[test]
+    fn a_comparison_with_the_past_is_named_as_one() {
+        let metric = serde_json::json!({
+            "metric": "errors", "role": "guardrail", "control": {"count": 10, "mean": 0.1},
+            "treatment": {"count": 10, "mean": 0.2}, "difference": null, "interval": null, "margin": null,
+            "logEWorse": null, "logENonInferior": null, "logELimit": null, "verdict": "fail",
+            "past": {"limit": 0.0321, "treated": 12_345, "logE": 6.25, "threshold": 5.3},
+        });
+        let told = past(&serde_json::from_value(metric).unwrap()).unwrap();
+        assert_eq!(
+            anstream::adapter::strip_str(&told).to_string(),
+            "    errors against the past: evidence that it is beyond 0.03210, by 12,345 observations since control \
+             ended: 518 (6.25 of 5.30)\n"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     ApprovalPoint, AuditEvent, Cause, EvaluationState, ForeignMove, LabelMove, LabelMoveOutcome, Phase,
     PolicyCause, RegistryCause, Resumable, StayReason, VerdictCause,
 };
-use crate::analysis::{Mismatch, MismatchOf};
+use crate::analysis::{Blame, Mismatch, MismatchOf, Versus};
 use crate::ids::{Actor, Version};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
@@ -62,11 +62,23 @@ pub fn cause(cause: &Cause) -> String {
         Cause::Verdict(VerdictCause::Passed) => {
             "every guardrail passed, and bake and samples were met".to_owned()
         }
-        Cause::Verdict(VerdictCause::Failed { blame }) => format!("the candidate is worse in `{blame}`"),
+        Cause::Verdict(VerdictCause::Failed { blame }) => self::blame(blame),
         Cause::Verdict(VerdictCause::SampleRatio(mismatch)) => self::mismatch(mismatch),
         Cause::Operator { actor, reason } => format!("{actor} asked for it: {reason}"),
         Cause::Policy(cause) => policy_cause(cause),
         Cause::Registry(cause) => registry_cause(cause),
+    }
+}
+
+/// What a candidate is worse in, and than what.
+fn blame(Blame { metric, versus }: &Blame) -> String {
+    match versus {
+        Versus::Control => format!("the candidate is worse in `{metric}`"),
+        Versus::Limit => format!("the candidate is beyond the limit of `{metric}`"),
+        Versus::Past => format!(
+            "the candidate is worse in `{metric}` than control was before everybody had it; this compares \
+             with the past, where a change that is common to everybody looks the same"
+        ),
     }
 }
 

@@ -43,10 +43,17 @@ fn spans_show_two_units() {
     );
 }
 
+fn worse(name: &str, versus: Versus) -> Blame {
+    Blame {
+        metric: metric(name),
+        versus,
+    }
+}
+
 /// One of each, with times around one o'clock.
 fn reasons_to_stay() -> [StayReason; 15] {
     let cause = Cause::Verdict(VerdictCause::Failed {
-        blame: metric("errors"),
+        blame: worse("errors", Versus::Control),
     });
     let later = at("2026-11-21T14:02:10Z");
     [
@@ -129,7 +136,13 @@ fn every_cause_has_its_sentence() {
     let causes = [
         Cause::Verdict(VerdictCause::Passed),
         Cause::Verdict(VerdictCause::Failed {
-            blame: metric("latency"),
+            blame: worse("latency", Versus::Control),
+        }),
+        Cause::Verdict(VerdictCause::Failed {
+            blame: worse("latency", Versus::Limit),
+        }),
+        Cause::Verdict(VerdictCause::Failed {
+            blame: worse("latency", Versus::Past),
         }),
         Cause::Verdict(VerdictCause::SampleRatio(mismatch(MismatchOf::Exclusions))),
         Cause::Operator {
@@ -165,6 +178,9 @@ fn every_cause_has_its_sentence() {
     let expected = "\
 every guardrail passed, and bake and samples were met
 the candidate is worse in `latency`
+the candidate is beyond the limit of `latency`
+the candidate is worse in `latency` than control was before everybody had it; this compares with the past, \
+where a change that is common to everybody looks the same
 812 of 20000 users with observations that were left out are in treatment, where about 1000 were planned; \
 look for fallbacks and values out of range in one arm
 local:ann asked for it: customers complain

@@ -318,7 +318,10 @@ fn a_critical_metric_takes_the_candidate_back_whatever_the_policy_does_otherwise
     let paused = || Phase::Paused {
         from: Resumable::Ramping { step: 1 },
         cause: Cause::Verdict(VerdictCause::Failed {
-            blame: "another".parse().unwrap(),
+            blame: Blame {
+                metric: "another".parse().unwrap(),
+                versus: Versus::Control,
+            },
         }),
     };
     assert_eq!(phase_after(OnFail::Pause, false, paused()), "stayed");

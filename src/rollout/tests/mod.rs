@@ -4,7 +4,7 @@ mod cases;
 mod search;
 
 use super::*;
-use crate::analysis::{ArmEvidence, Assessment, DataQuality, Evidence, Verdict};
+use crate::analysis::{ArmEvidence, Assessment, Blame, DataQuality, Evidence, Verdict, Versus};
 use crate::ids::{Exposure, Justification, Salt, Tick};
 use crate::policy::{
     Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric,
@@ -117,7 +117,10 @@ fn assessment(verdict: Verdict, treated: u64, difference: f64) -> Assessment {
         threshold: 3.0,
         threshold_non_inferior: 3.0,
         threshold_limit: 4.6,
-        blame: (verdict == Verdict::Fail).then(|| metric.clone()),
+        blame: (verdict == Verdict::Fail).then(|| Blame {
+            metric: metric.clone(),
+            versus: Versus::Control,
+        }),
         treated,
         data: DataQuality::default(),
         metrics: vec![Evidence {
@@ -134,6 +137,7 @@ fn assessment(verdict: Verdict, treated: u64, difference: f64) -> Assessment {
             log_e_worse: 0.0,
             log_e_non_inferior: 0.0,
             log_e_limit: None,
+            past: None,
             needs: Some(412),
             verdict,
             silent_since: (verdict == Verdict::Invalid).then(|| at(0)),

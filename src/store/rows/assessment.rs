@@ -1,8 +1,10 @@
 //! Assessments as JSON; every number comes back bit for bit, so that a replay equals the original.
 
+use super::phase::VersusRow;
 use super::{Exact, Text};
 use crate::analysis::{
-    ArmEvidence, Assessment, DataQuality, Evidence, PerArm, QuantileEvidence, RatioEvidence, Verdict,
+    ArmEvidence, Assessment, Blame, DataQuality, Evidence, PastEvidence, PerArm, QuantileEvidence,
+    RatioEvidence, Verdict,
 };
 use crate::ids::{MetricName, Tick};
 use crate::policy::{Quantile, Role};
@@ -22,6 +24,8 @@ pub(in crate::store) struct AssessmentRow {
     threshold_non_inferior: Exact,
     threshold_limit: Exact,
     blame: Option<Text<MetricName>>,
+    #[serde(default, skip_serializing_if = "VersusRow::is_control")]
+    versus: VersusRow,
     treated: u64,
     #[serde(default)]
     data: DataRow,
@@ -38,7 +42,11 @@ impl From<&Assessment> for AssessmentRow {
             threshold: Exact(assessment.threshold),
             threshold_non_inferior: Exact(assessment.threshold_non_inferior),
             threshold_limit: Exact(assessment.threshold_limit),
-            blame: assessment.blame.clone().map(Text),
+            blame: assessment.blame.as_ref().map(|blame| Text(blame.metric.clone())),
+            versus: assessment
+                .blame
+                .as_ref()
+                .map_or(VersusRow::default(), |blame| blame.versus.into()),
             treated: assessment.treated,
             data: assessment.data.into(),
             metrics: assessment.metrics.iter().map(EvidenceRow::from).collect(),
@@ -56,7 +64,10 @@ impl From<AssessmentRow> for Assessment {
             threshold: row.threshold.0,
             threshold_non_inferior: row.threshold_non_inferior.0,
             threshold_limit: row.threshold_limit.0,
-            blame: row.blame.map(|blame| blame.0),
+            blame: row.blame.map(|blame| Blame {
+                metric: blame.0,
+                versus: row.versus.into(),
+            }),
             treated: row.treated,
             data: row.data.into(),
             metrics: row.metrics.into_iter().map(Evidence::from).collect(),
@@ -295,6 +306,38 @@ impl From<QuantileRow> for QuantileEvidence {
     }
 }
 
+/// A [`PastEvidence`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PastRow {
+    since: Option<i64>,
+    limit: Exact,
+    treated: u64,
+    log_e: Exact,
+}
+
+impl From<PastEvidence> for PastRow {
+    fn from(past: PastEvidence) -> Self {
+        Self {
+            since: past.since.map(Tick::second),
+            limit: Exact(past.limit),
+            treated: past.treated,
+            log_e: Exact(past.log_e),
+        }
+    }
+}
+
+impl From<PastRow> for PastEvidence {
+    fn from(row: PastRow) -> Self {
+        Self {
+            since: row.since.map(Tick::new),
+            limit: row.limit.0,
+            treated: row.treated,
+            log_e: row.log_e.0,
+        }
+    }
+}
+
 /// An [`Evidence`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -315,6 +358,8 @@ struct EvidenceRow {
     log_e_worse: Exact,
     log_e_non_inferior: Exact,
     log_e_limit: Option<Exact>,
+    #[serde(default)]
+    past: Option<PastRow>,
     needs: Option<u64>,
     verdict: VerdictRow,
     silent_since: Option<Text<Timestamp>>,
@@ -338,6 +383,7 @@ impl From<&Evidence> for EvidenceRow {
             log_e_worse: Exact(evidence.log_e_worse),
             log_e_non_inferior: Exact(evidence.log_e_non_inferior),
             log_e_limit: evidence.log_e_limit.map(Exact),
+            past: evidence.past.map(PastRow::from),
             needs: evidence.needs,
             verdict: evidence.verdict.into(),
             silent_since: evidence.silent_since.map(Text),
@@ -361,6 +407,7 @@ impl From<EvidenceRow> for Evidence {
             log_e_worse: row.log_e_worse.0,
             log_e_non_inferior: row.log_e_non_inferior.0,
             log_e_limit: row.log_e_limit.map(|number| number.0),
+            past: row.past.map(PastEvidence::from),
             needs: row.needs,
             verdict: row.verdict.into(),
             silent_since: row.silent_since.map(|since| since.0),

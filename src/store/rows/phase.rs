@@ -1,7 +1,7 @@
 //! Phases, approvals and causes as JSON.
 
 use super::{Number, Text};
-use crate::analysis::{Mismatch, MismatchOf};
+use crate::analysis::{Blame, Mismatch, MismatchOf, Versus};
 use crate::ids::{Actor, Justification, Label, MetricName};
 use crate::rollout::{
     Approval, ApprovalPoint, Cause, ForeignMove, Phase, PolicyCause, RegistryCause, Resumable, VerdictCause,
@@ -147,6 +147,46 @@ impl From<MismatchOfRow> for MismatchOf {
     }
 }
 
+/// A [`Versus`]; failures are those of a comparison with control unless they say something else.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::store) enum VersusRow {
+    #[default]
+    Control,
+    Limit,
+    Past,
+}
+
+impl VersusRow {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes fields by reference"
+    )]
+    pub(super) fn is_control(&self) -> bool {
+        matches!(self, Self::Control)
+    }
+}
+
+impl From<Versus> for VersusRow {
+    fn from(versus: Versus) -> Self {
+        match versus {
+            Versus::Control => Self::Control,
+            Versus::Limit => Self::Limit,
+            Versus::Past => Self::Past,
+        }
+    }
+}
+
+impl From<VersusRow> for Versus {
+    fn from(row: VersusRow) -> Self {
+        match row {
+            VersusRow::Control => Self::Control,
+            VersusRow::Limit => Self::Limit,
+            VersusRow::Past => Self::Past,
+        }
+    }
+}
+
 /// A [`Cause`], with the causes inside it on one level.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "cause", rename_all = "camelCase")]
@@ -154,6 +194,8 @@ pub(in crate::store) enum CauseRow {
     Passed,
     Failed {
         blame: Text<MetricName>,
+        #[serde(default, skip_serializing_if = "VersusRow::is_control")]
+        versus: VersusRow,
     },
     SampleRatio {
         of: MismatchOfRow,
@@ -197,7 +239,8 @@ impl From<&Cause> for CauseRow {
         match cause {
             Cause::Verdict(VerdictCause::Passed) => Self::Passed,
             Cause::Verdict(VerdictCause::Failed { blame }) => Self::Failed {
-                blame: Text(blame.clone()),
+                blame: Text(blame.metric.clone()),
+                versus: blame.versus.into(),
             },
             Cause::Verdict(VerdictCause::SampleRatio(mismatch)) => Self::SampleRatio {
                 of: mismatch.of.into(),
@@ -256,7 +299,12 @@ impl From<CauseRow> for Cause {
     fn from(row: CauseRow) -> Self {
         match row {
             CauseRow::Passed => Self::Verdict(VerdictCause::Passed),
-            CauseRow::Failed { blame } => Self::Verdict(VerdictCause::Failed { blame: blame.0 }),
+            CauseRow::Failed { blame, versus } => Self::Verdict(VerdictCause::Failed {
+                blame: Blame {
+                    metric: blame.0,
+                    versus: versus.into(),
+                },
+            }),
             CauseRow::SampleRatio {
                 of,
                 treatment,

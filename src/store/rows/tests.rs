@@ -3,8 +3,8 @@ use super::phase::PhaseRow;
 use super::prompt::{DraftRow, ScoresRow};
 use super::*;
 use crate::analysis::{
-    ArmEvidence, Assessment, DataQuality, Evidence, Mismatch, MismatchOf, PerArm, QuantileEvidence,
-    RatioEvidence, Verdict,
+    ArmEvidence, Assessment, Blame, DataQuality, Evidence, Mismatch, MismatchOf, PastEvidence, PerArm,
+    QuantileEvidence, RatioEvidence, Verdict, Versus,
 };
 use crate::ids::{
     Actor, Generation, Justification, Label, MetricName, PolicyName, Revision, RolloutId, Tick,
@@ -52,6 +52,22 @@ fn rollout() -> impl Strategy<Value = RolloutId> {
     (1..=i64::MAX.unsigned_abs()).prop_map(RolloutId::new)
 }
 
+fn blame() -> impl Strategy<Value = Blame> {
+    let versus = prop_oneof![Just(Versus::Control), Just(Versus::Limit), Just(Versus::Past)];
+    (name(), versus).prop_map(|(metric, versus)| Blame { metric, versus })
+}
+
+fn past() -> impl Strategy<Value = PastEvidence> {
+    (option::of(any::<i64>()), number(), any::<u64>(), number()).prop_map(|(since, limit, treated, log_e)| {
+        PastEvidence {
+            since: since.map(Tick::new),
+            limit,
+            treated,
+            log_e,
+        }
+    })
+}
+
 fn cause() -> impl Strategy<Value = Cause> {
     let foreign = (name(), version(), option::of(version()), option::of(actor())).prop_map(
         |(label, expected, found, by)| ForeignMove {
@@ -63,7 +79,7 @@ fn cause() -> impl Strategy<Value = Cause> {
     );
     prop_oneof![
         Just(Cause::Verdict(VerdictCause::Passed)),
-        name().prop_map(|blame| Cause::Verdict(VerdictCause::Failed { blame })),
+        blame().prop_map(|blame| Cause::Verdict(VerdictCause::Failed { blame })),
         mismatch().prop_map(|mismatch| Cause::Verdict(VerdictCause::SampleRatio(mismatch))),
         (actor(), reason()).prop_map(|(actor, reason)| Cause::Operator { actor, reason }),
         Just(Cause::Policy(PolicyCause::GatesPassed)),
@@ -185,7 +201,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         any::<bool>(),
         prop::collection::vec(quantile(), 0..3),
     );
-    let logs = (number(), number(), option::of(number()));
+    let logs = (number(), number(), option::of(number()), option::of(past()));
     let rest = (option::of(any::<u64>()), verdict(), option::of(time()));
     (name::<MetricName>(), role, (arm(), arm()), shown, logs, rest).prop_map(
         |(metric, role, (control, treatment), shown, logs, rest)| Evidence {
@@ -202,6 +218,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             log_e_worse: logs.0,
             log_e_non_inferior: logs.1,
             log_e_limit: logs.2,
+            past: logs.3,
             needs: rest.0,
             verdict: rest.1,
             silent_since: rest.2,
@@ -216,7 +233,7 @@ fn assessment() -> impl Strategy<Value = Assessment> {
     (
         head,
         thresholds,
-        option::of(name()),
+        option::of(blame()),
         any::<u64>(),
         data(),
         metrics,
@@ -395,16 +412,21 @@ proptest! {
 
 #[test]
 fn the_form_on_disk_is_kept() {
-    let phase = Phase::Paused {
-        from: Resumable::Ramping { step: 1 },
-        cause: Cause::Verdict(VerdictCause::Failed {
-            blame: MetricName::new("latency").unwrap(),
-        }),
+    let row = |versus| {
+        let metric = MetricName::new("latency").unwrap();
+        let phase = Phase::Paused {
+            from: Resumable::Ramping { step: 1 },
+            cause: Cause::Verdict(VerdictCause::Failed {
+                blame: Blame { metric, versus },
+            }),
+        };
+        encode(&PhaseRow::from(&phase)).unwrap()
     };
     assert_eq!(
-        encode(&PhaseRow::from(&phase)).unwrap(),
+        row(Versus::Control),
         r#"{"phase":"paused","from":{"phase":"ramping","step":1},"cause":{"cause":"failed","blame":"latency"}}"#
     );
+    assert!(row(Versus::Past).ends_with(r#"{"cause":"failed","blame":"latency","versus":"past"}}"#));
 }
 
 #[test]

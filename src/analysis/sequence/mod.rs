@@ -2,7 +2,9 @@
 //!
 //! Each file is one method with its source. `normal`, `gamma_exponential` and `beta_binomial` mix
 //! likelihood ratios over a prior and bound a sum against its intrinsic time; `stitching` does the
-//! same in closed form.
+//! same in closed form. `empirical_bernstein` bounds a mean, `quantile` one quantile of counts in
+//! bins. `band` and `double_stitching` bound all quantiles at once, `quantile_equality` compares
+//! one quantile of two samples. `multinomial` tests shares of counts.
 //!
 //! Underneath: `tuning` says where a mixture is tightest, `boundary` turns a mixture into a bound,
 //! `tails` and `quadrature` integrate what has no closed form, `special` holds scalar functions.
@@ -19,11 +21,17 @@
 //!   best-arm identification", Bernoulli 28(3).
 //! - Lindon & Malek 2022, "Anytime-valid inference for multinomial count data", NeurIPS 35.
 
+pub mod band;
 pub mod beta_binomial;
 mod boundary;
+pub mod double_stitching;
+pub mod empirical_bernstein;
 pub mod gamma_exponential;
+pub mod multinomial;
 pub mod normal;
 mod quadrature;
+pub mod quantile;
+pub mod quantile_equality;
 mod special;
 pub mod stitching;
 mod tails;

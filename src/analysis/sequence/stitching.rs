@@ -43,6 +43,16 @@ impl Epochs {
         self.decay * ((self.ratio.ln() + growth.ln()) / self.ratio.ln()).ln()
     }
 
+    /// `s ln j`: by how much the j-th point of a grid is rarer.
+    pub(super) fn log_rarity_of_place(self, place: f64) -> f64 {
+        self.decay * place.ln()
+    }
+
+    /// η.
+    pub(super) fn ratio(self) -> f64 {
+        self.ratio
+    }
+
     /// The curve above the lines, `√(k₁² V ℓ + (k₂ c ℓ)²) + k₂ c ℓ` (equation 3.1).
     pub(super) fn curve(self, variance: f64, scale: f64, log_crossing: f64) -> f64 {
         let root = self.ratio.powf(0.25);

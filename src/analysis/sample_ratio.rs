@@ -2,11 +2,11 @@
 //!
 //! Each user counts once, at first sight, at the share that was planned for treatment at that moment.
 //! A user's hash does not depend on when the user comes, so that under the plan each of them is an
-//! independent draw with that share: the multinomial e-process of Lindon & Malek 2022, "Anytime-valid
-//! inference for multinomial count data", theorem 3.2, with a Dirichlet prior around the plan. The
+//! independent draw with that share: the [multinomial](super::sequence::multinomial) e-process. The
 //! e-processes of different shares multiply (STATISTICS 1.6).
 
 use super::headcount::{ByShare, PerArm};
+use super::sequence::multinomial::Multinomial;
 use super::special::{ceil_as_count, count_as_f64};
 use super::{DataQuality, Mismatch, MismatchOf, RatioEvidence};
 use crate::ids::{Exposure, Tick};
@@ -15,8 +15,7 @@ use crate::policy::Alpha;
 /// Weight of the prior, in users (K): the split is guessed to be off by some five points.
 const PRIOR_USERS: f64 = 100.0;
 
-/// Users at one share beyond which nobody is counted: more than a hundred times mankind, and as many
-/// as the logarithms of their binomials are exact for.
+/// Users at one share beyond which nobody is counted: more than a hundred times mankind.
 const USERS_MAX: u64 = 1 << 40;
 
 /// Users of both arms over all ticks so far.
@@ -84,21 +83,11 @@ impl DataQuality {
     }
 }
 
-/// Log e-value of the users at one share; 0 where the plan leaves one arm to nobody.
-///
-/// With a = Kθ: `ln Γ(K) − ln Γ(K + n) + Σ [ln Γ(aᵢ + nᵢ) − ln Γ(aᵢ) − nᵢ ln θᵢ]`.
+/// Log e-value of the users at one share; 0 where the plan leaves one arm to nobody, so that there is no
+/// split to test.
 fn log_e(share: Exposure, users: PerArm) -> f64 {
-    if share == Exposure::NOBODY || share == Exposure::EVERYBODY {
-        return 0.0;
-    }
-    let arm = |ratio: f64, users: u64| {
-        let (prior, users) = (PRIOR_USERS * ratio, count_as_f64(users));
-        libm::lgamma(prior + users) - libm::lgamma(prior) - users * ratio.ln()
-    };
-    let all = PRIOR_USERS + count_as_f64(users.total());
-    libm::lgamma(PRIOR_USERS) - libm::lgamma(all)
-        + arm(share.ratio(), users.treatment)
-        + arm(share.complement().ratio(), users.control)
+    let plan = [share.ratio(), share.complement().ratio()];
+    Multinomial::new(&plan, PRIOR_USERS).map_or(0.0, |test| test.log_e(&[users.treatment, users.control]))
 }
 
 #[cfg(test)]

@@ -120,7 +120,8 @@ impl Past {
             None if logarithmic => limit.exp(),
             None => limit,
         };
-        Some(PastEvidence {
+        // The mean of logarithms may be that of values beyond all numbers.
+        limit.is_finite().then(|| PastEvidence {
             since: self.since,
             limit,
             treated: highest.reading().treated,

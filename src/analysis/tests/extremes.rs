@@ -126,6 +126,8 @@ fn assert_finite(assessment: &Assessment) -> Result<(), TestCaseError> {
             Some(evidence.log_e_worse),
             Some(evidence.log_e_non_inferior),
             evidence.log_e_limit,
+            evidence.past.map(|past| past.limit),
+            evidence.past.map(|past| past.log_e),
             evidence.difference,
             lower,
             upper,
@@ -150,14 +152,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn odd_data_give_finite_evidence(ticks in odd_ticks()) {
+    fn odd_data_give_finite_evidence(ticks in odd_ticks(), control_ticks in 0..12_i64) {
         let metrics = metrics();
         let policy = policy(metrics.clone());
         let mut engine = Engine::new(&policy);
         for (second, arms) in (START..).zip(ticks) {
+            // From some tick on, nobody is in control as far as the rollout knows.
+            let comparison = if second < START + control_ticks {
+                Comparison::Concurrent
+            } else {
+                Comparison::TreatmentOnly
+            };
+            engine.compare_with(comparison);
             let metrics = metrics.iter().map(|metric| metric.name.clone()).zip(arms).collect();
             engine.absorb(&TickTally { tick: Tick::new(second), metrics, headcount: Headcount::default(), });
-            assert_finite(&engine.assess(at(second + 1), at(START), Comparison::Concurrent))?;
+            assert_finite(&engine.assess(at(second + 1), at(START), comparison))?;
         }
         // Compared as bytes, because sums that have overflowed may hold NaN.
         let restored = Engine::decode(&policy, &engine.encode()).unwrap();

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 mod continuing;
 mod deciding;
 mod extremes;
+mod harm;
 mod kinds;
 mod past;
 mod quality;

@@ -274,8 +274,8 @@ mod tests {
             assert_near(found / share, 1.0, 1e-12);
         }
         assert_near(normal_quantile(0.975), 1.959_963_984_540_054, 1e-14);
-        assert_eq!(normal_quantile(0.0), f64::NEG_INFINITY);
-        assert_eq!(normal_quantile(1.0), f64::INFINITY);
+        let ends = (normal_quantile(0.0), normal_quantile(1.0));
+        assert!(ends.0 < f64::MIN && ends.1 > f64::MAX, "{ends:?}");
     }
 
     #[test]

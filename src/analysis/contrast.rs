@@ -14,7 +14,7 @@ use super::variance::{ArmSpread, ArmSums, Spread};
 use super::{ArmTallies, Verdict};
 
 /// How many observations pull the treatment's predicted centre towards the control's.
-const TREATMENT_SHRINK: f64 = 10.0;
+pub(super) const TREATMENT_SHRINK: f64 = 10.0;
 /// Largest rate that the variance of a rate's margin is computed at.
 const NULL_RATE_MAX: f64 = 0.999;
 /// Least expected number of harmful treated observations before a rate's health counts.

@@ -35,6 +35,7 @@ mod mixture;
 mod observation;
 mod past;
 mod plan;
+pub mod power;
 mod quantile;
 pub mod reading;
 mod sample_ratio;

@@ -33,7 +33,7 @@ const BASELINE_WEIGHT: f64 = 200.0;
 /// How many observations of control a guess stands for.
 const GUESS_WEIGHT: f64 = 10.0;
 /// Rate of harm that is guessed without a baseline.
-const HARM_RATE_GUESS: f64 = 0.05;
+pub(super) const HARM_RATE_GUESS: f64 = 0.05;
 /// Observations of control from which a mean is known that nobody could guess.
 const CONTROL_MIN: u64 = 20;
 /// Values above the control's quantile from which that quantile is better known than any guess.
@@ -42,10 +42,10 @@ const EXCEEDANCES_MIN: f64 = 2.0;
 /// and the number hardly matters (STATISTICS 1.9).
 const SHARED_CLUSTERS: usize = Cluster::COUNT / 2;
 /// The ratio of a margin that is guessed where it is a difference, and no baseline to relate it to.
-const MARGIN_RATIO_GUESS: f64 = 0.1;
+pub(super) const MARGIN_RATIO_GUESS: f64 = 0.1;
 /// Cap of a winsorised amount over its mean, as it is guessed: 5 to 13 for a lognormal with a shape of
 /// 0.6 to 1 that is cut at its 99.9th percentile.
-const CAP_PER_MEAN_GUESS: f64 = 8.0;
+pub(super) const CAP_PER_MEAN_GUESS: f64 = 8.0;
 
 const fn point(size: f64, share: f64) -> MixturePoint {
     MixturePoint { size, share }

@@ -9,6 +9,7 @@
 mod cli {
     mod live;
     mod offline;
+    mod planning;
     mod ready;
     mod serving;
     mod world;

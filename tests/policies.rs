@@ -10,6 +10,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value as Json;
+use serin::cli::conditions::VisitArgs;
 use serin::cli::lint::{LintArgs, Rendering, run_with};
 use serin::cli::schema;
 use serin::policy::check::{PolicyFile, check, check_all};
@@ -32,6 +33,11 @@ const RAISED_ELSEWHERE: &[Code] = &[
     Code::PolicyTwice,
     Code::LabelShared,
     Code::SplitChanged,
+    Code::TrafficBelowPatience,
+    Code::TrafficBelowGuards,
+    Code::SamplesBelowGuards,
+    Code::TrafficBelowSilence,
+    Code::LongerThanBakes,
 ];
 
 fn files_in(folder: &str, extension: &str) -> Vec<PathBuf> {
@@ -50,6 +56,12 @@ fn args(files: &[&Path]) -> LintArgs {
         json: false,
         deny_warnings: false,
         explain: None,
+        traffic: None,
+        visits: VisitArgs {
+            observations_per_user: 1.0,
+            activity_cv: 0.0,
+            icc: 0.0,
+        },
     }
 }
 

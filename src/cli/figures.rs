@@ -1,5 +1,6 @@
 //! Numbers and moments as people read them.
 
+use crate::policy::quantity::show_duration;
 use jiff::{SignedDuration, Timestamp};
 
 /// Shown where there is no value.
@@ -64,6 +65,21 @@ pub(crate) fn percentage(share: f64) -> String {
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// A time in hours as `90s` would be written: `1m30s`, in whole seconds below an hour, minutes below a day,
+/// else hours.
+pub(crate) fn hours(hours: f64) -> String {
+    let seconds = hours * 3_600.0;
+    let grain: f64 = if hours < 1.0 {
+        1.0
+    } else if hours < 24.0 {
+        60.0
+    } else {
+        3_600.0
+    };
+    let rounded = (seconds / grain).round() * grain;
+    SignedDuration::try_from_secs_f64(rounded).map_or_else(|_| NOTHING.to_owned(), show_duration)
+}
+
 /// A moment of the wire to the second; a text that is none stays as it is.
 pub(crate) fn moment(text: &str) -> String {
     text.parse::<Timestamp>().map_or_else(
@@ -115,6 +131,15 @@ mod tests {
             [0.0, 0.05, 0.0025, 1.0, 0.333_333].map(percentage),
             ["0%", "5%", "0.25%", "100%", "33.3333%"]
         );
+    }
+
+    #[test]
+    fn times_are_as_fine_as_they_are_short() {
+        assert_eq!(
+            [0.0, 0.001, 0.026, 0.5001, 1.5, 23.999, 75.4, 8_766.0].map(hours),
+            ["0s", "4s", "1m34s", "30m", "1h30m", "1d", "3d3h", "365d6h"]
+        );
+        assert_eq!(hours(f64::INFINITY), NOTHING);
     }
 
     #[test]

@@ -1,8 +1,13 @@
 //! `serin lint`: every problem of every policy file at once.
 
+use super::cautions;
+use super::conditions::{Traffic, VisitArgs};
 use super::help::examples;
 use super::policy_files::{self, PolicyText};
-use crate::policy::check::{PolicyFile, check_all};
+use super::report::{Reported, Usage};
+use crate::analysis::power::{Conditions, forecast};
+use crate::policy::Policy;
+use crate::policy::check::{PolicyFile, Sound, check_all};
 use crate::policy::code::Code;
 use crate::policy::document::suggest::listed;
 use crate::policy::problem::{Problem, Severity, Span};
@@ -14,7 +19,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Width that messages are wrapped at, in columns.
@@ -33,6 +38,7 @@ const EXIT_USAGE: u8 = 2;
 #[command(after_help = examples!(
     "$ serin lint policies/"
     "$ serin lint --deny-warnings --json policies/order-status-answer.yaml"
+    "$ serin lint --traffic 40/s policies/"
     "$ cat policy.yaml | serin lint -"
     "$ serin lint --explain SRN012"
 ))]
@@ -46,8 +52,14 @@ pub struct LintArgs {
     /// Exit with 1 for warnings, too
     #[arg(long)]
     pub deny_warnings: bool,
+    /// Also warn of what so many observations (40/s, 2400/m, 144000/h) cannot show in time
+    #[arg(long, value_name = "RATE")]
+    pub traffic: Option<Traffic>,
+    /// How often the same users come, for `traffic`.
+    #[command(flatten)]
+    pub visits: VisitArgs,
     /// Say what a code means, and how to mend it
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "json", "deny_warnings"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "json", "deny_warnings", "traffic"])]
     pub explain: Option<String>,
 }
 
@@ -86,7 +98,7 @@ pub fn run_with(
         return explain(code, out);
     }
     let texts = policy_files::read(&args.files, stdin);
-    let problems = problems_of(&texts);
+    let problems = problems_of(&texts, args);
     if args.json {
         write_json(&texts, &problems, out)?;
     } else {
@@ -122,8 +134,56 @@ fn explain(text: &str, out: &mut dyn Write) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The policy in a file, or in standard input for `-`.
+///
+/// # Errors
+/// When it cannot be read, or is refused; its problems are then on standard error.
+pub(super) fn policy_in(path: &Path) -> anyhow::Result<Policy> {
+    let texts = policy_files::read(&[path.to_path_buf()], &mut io::stdin().lock());
+    let [text] = &texts[..] else {
+        return Err(Usage(format!("`{}` is not one policy file", path.display())).into());
+    };
+    let bytes = text
+        .bytes
+        .as_ref()
+        .map_err(|reason| Usage(format!("`{}` cannot be read: {reason}", text.name)))?;
+    let file = PolicyFile {
+        name: &text.name,
+        bytes,
+    };
+    let problems = match check_all(&[file]).into_iter().next() {
+        Some(Ok(sound)) => return Ok(sound.policy),
+        Some(Err(problems)) => problems,
+        None => Vec::new(),
+    };
+    let rendering = match io::stderr().is_terminal() {
+        true => Rendering::Terminal,
+        false => Rendering::Plain,
+    };
+    write_text(&texts, &problems, rendering, &mut io::stderr().lock())?;
+    Err(Reported.into())
+}
+
+/// What the traffic cannot show in time; nothing without `--traffic`.
+fn foreseen(args: &LintArgs, file: &str, policy: &Policy) -> Vec<Problem> {
+    let Some(traffic) = args.traffic else {
+        return Vec::new();
+    };
+    let conditions = Conditions {
+        observations_per_hour: traffic.per_hour,
+        visits: args.visits.visits(),
+        baselines: BTreeMap::new(),
+    };
+    let forecast = forecast(policy, &conditions, &[]);
+    let cautions = forecast.map(|forecast| forecast.cautions).unwrap_or_default();
+    let problems = cautions.iter();
+    problems
+        .filter_map(|caution| cautions::problem(caution, policy, file))
+        .collect()
+}
+
 /// All problems: those of files that could not be read, then file by file.
-fn problems_of(texts: &[PolicyText]) -> Vec<Problem> {
+fn problems_of(texts: &[PolicyText], args: &LintArgs) -> Vec<Problem> {
     let unreadable = texts.iter().filter_map(|text| {
         let reason = text.bytes.as_ref().err()?;
         Some(Problem {
@@ -142,8 +202,13 @@ fn problems_of(texts: &[PolicyText]) -> Vec<Problem> {
     let files: Vec<PolicyFile<'_>> = readable(texts)
         .map(|(name, bytes)| PolicyFile { name, bytes })
         .collect();
-    let found = check_all(&files).into_iter().flat_map(|result| match result {
-        Ok(sound) => sound.warnings,
+    let results = check_all(&files).into_iter().zip(&files);
+    let found = results.flat_map(|(result, file)| match result {
+        Ok(Sound { policy, mut warnings }) => {
+            warnings.extend(foreseen(args, file.name, &policy));
+            warnings.sort_by_key(|problem| (problem.span.offset, problem.code));
+            warnings
+        }
         Err(problems) => problems,
     });
     unreadable.chain(found).collect()

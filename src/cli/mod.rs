@@ -3,7 +3,9 @@
 //! Exit codes are 0 for done, 1 for refused or failed, 2 for a command line that makes no sense.
 
 mod assign;
+mod cautions;
 mod client;
+pub mod conditions;
 mod demo;
 mod explain;
 mod figures;
@@ -11,6 +13,7 @@ mod hash;
 mod help;
 mod ladder;
 pub mod lint;
+mod plan;
 pub mod policy_files;
 mod prompt;
 mod report;
@@ -48,6 +51,7 @@ enum Verb {
     Token(token::TokenVerb),
     Lint(lint::LintArgs),
     Schema(schema::SchemaArgs),
+    Plan(plan::PlanArgs),
     Hash(hash::Hash),
     #[command(flatten)]
     Remote(Box<RemoteVerb>),
@@ -126,6 +130,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Token(verb) => block_on(token::run(&verb))?,
         Verb::Lint(args) => return Ok(lint::run(&args, &mut std::io::stdout().lock())?),
         Verb::Schema(args) => return Ok(schema::run(&args, &mut std::io::stdout().lock())?),
+        Verb::Plan(args) => plan::run(&args)?,
         Verb::Hash(args) => hash::run(&args)?,
         Verb::Remote(verb) => block_on(ask(*verb))?,
     }

@@ -349,6 +349,27 @@ codes! {
     SplitChanged "SRN913" Warning "the split changed while a rollout runs"
     "The running rollout keeps the split it started with. A retry of its candidate under the new one gives \
      some users the other version."
+
+    TrafficBelowPatience "SRN921" Warning "a step is not passed before the patience ends"
+    "With the traffic that `--traffic` names, a candidate as good as today's version is not proved healthy \
+     before `inconclusive.after` is over. Widen the margin, raise the exposure of the step, or be more \
+     patient; `serin plan` shows the hours."
+
+    TrafficBelowGuards "SRN922" Warning "a step has no evidence before the patience ends"
+    "No evidence counts before there are enough treated observations from enough users, and for a rate \
+     enough events. With the traffic that `--traffic` names, they are not there before `inconclusive.after` \
+     is over. Raise the exposure of the step, or be more patient."
+
+    SamplesBelowGuards "SRN923" Warning "fewer samples than any evidence needs"
+    "No evidence counts before there are so many treated observations, so that `samples` has no effect."
+
+    TrafficBelowSilence "SRN924" Warning "treated observations are too rare to be missed"
+    "With the traffic that `--traffic` names, a guardrail is silent for `noData.after` by chance alone. \
+     Lengthen it, or raise the exposure of the step."
+
+    LongerThanBakes "SRN925" Warning "the rollout takes much longer than its bakes"
+    "With the traffic that `--traffic` names, evidence and samples take longer than all bakes together, so \
+     that the file does not show how long users wait; `serin plan` does."
 }
 
 #[cfg(test)]

@@ -242,6 +242,21 @@ pub(crate) fn notify(spec: &SpecDocument, problems: &mut Problems) {
     );
 }
 
+/// Where a step of a policy is written, from 0; where its prompt is named, if that cannot be told.
+pub fn place_of_step(policy: &Policy, index: usize) -> Span {
+    let mut ignored = Problems::of("");
+    let document = document::read(&policy.source, &mut ignored);
+    let spec = document.as_ref().and_then(|document| document.spec.value());
+    let step = spec.and_then(|spec| {
+        let mut steps = spec.steps.value()?.usable();
+        steps
+            .find(|(number, _)| *number == index + 1)
+            .map(|(_, step)| step.span)
+    });
+    let prompt = spec.and_then(|spec| spec.prompt.located());
+    step.or(prompt.map(|prompt| prompt.span)).unwrap_or_default()
+}
+
 /// A key that decides which users are in which arm.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SplitKey {

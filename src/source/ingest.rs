@@ -29,6 +29,14 @@ pub enum Format {
     Json,
     /// One object a line; empty lines are skipped.
     Ndjson,
+    /// Likewise, as they were recorded: each with the `time` at which it was, which is not looked at here.
+    /// A line without `policy` is about the first one of the board.
+    Recorded {
+        /// Whether versions tell the arms apart; else `arm` counts before `version`.
+        versions: bool,
+        /// Whether receipts can be verified; else they are passed over.
+        receipts: bool,
+    },
 }
 
 /// A body of which no line can be told apart from the others.
@@ -106,9 +114,9 @@ pub fn ingest(
     format: Format,
     lines_max: usize,
 ) -> Result<Ingested, BodyError> {
-    let mut judge = Judge::new(world);
+    let mut judge = Judge::new(world, format);
     match format {
-        Format::Ndjson => {
+        Format::Ndjson | Format::Recorded { .. } => {
             let lines = body.split(|byte| *byte == b'\n').enumerate();
             let mut seen = 0;
             for (index, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {
@@ -148,6 +156,7 @@ fn elements(body: &[u8], lines_max: usize) -> Result<Vec<&RawValue>, BodyError> 
 /// Judges line after line; most name the same policy as the one before.
 struct Judge<'w, 't> {
     world: &'w World<'w>,
+    format: Format,
     owners: Owners<'w>,
     contexts: Vec<Account<'w>>,
     by_policy: HashMap<&'w str, usize>,
@@ -165,14 +174,18 @@ struct Account<'w> {
 }
 
 impl<'w, 't> Judge<'w, 't> {
-    fn new(world: &'w World<'w>) -> Self {
+    fn new(world: &'w World<'w>, format: Format) -> Self {
         Self {
             world,
+            format,
             owners: Owners::default(),
             contexts: Vec::new(),
             by_policy: HashMap::new(),
             last: 0,
-            line: Line::default(),
+            line: match format {
+                Format::Json | Format::Ndjson => Line::default(),
+                Format::Recorded { .. } => Line::recorded(),
+            },
             positions: Vec::new(),
             result: Ingested::default(),
         }
@@ -188,6 +201,9 @@ impl<'w, 't> Judge<'w, 't> {
     fn judge(&mut self, text: Result<&'t str, std::str::Utf8Error>) -> Result<(), Refusal> {
         let text = text.map_err(|_| Refusal::new(RefusalCode::Malformed, "not UTF-8"))?;
         self.line.read(text)?;
+        if let Format::Recorded { versions, receipts } = self.format {
+            self.line.keep(versions, receipts);
+        }
         let index = self.account()?;
         let context = &self.contexts[index].context;
         let Attributed { worth, fallback } =
@@ -265,8 +281,12 @@ impl<'w, 't> Judge<'w, 't> {
 
     /// The index of the account of the line's policy.
     fn account(&mut self) -> Result<usize, Refusal> {
-        let name = attribute::text(self.line.policy.as_ref(), "policy")?
-            .ok_or_else(|| Refusal::new(RefusalCode::UnknownPolicy, "`policy` is missing"))?;
+        let name = match attribute::text(self.line.policy.as_ref(), "policy")? {
+            Some(name) => name,
+            None => self
+                .policy_of_all()
+                .ok_or_else(|| Refusal::new(RefusalCode::UnknownPolicy, "`policy` is missing"))?,
+        };
         if let Some(account) = self.contexts.get(self.last)
             && account.context.status.policy.name.as_str() == name
         {
@@ -287,6 +307,15 @@ impl<'w, 't> Judge<'w, 't> {
             }
         };
         Ok(self.last)
+    }
+
+    /// The policy of lines that name none.
+    fn policy_of_all(&self) -> Option<&'w str> {
+        let first = self.world.board.policies.keys().next();
+        match self.format {
+            Format::Json | Format::Ndjson => None,
+            Format::Recorded { .. } => first.map(PolicyName::as_str),
+        }
     }
 
     fn finish(mut self) -> Ingested {

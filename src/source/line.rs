@@ -30,6 +30,10 @@ pub(super) struct Line<'t> {
     pub(super) version: Option<Value<'t>>,
     pub(super) label: Option<Value<'t>>,
     pub(super) arm: Option<Value<'t>>,
+    /// When it was, of a line that was recorded.
+    time: Option<Value<'t>>,
+    /// Whether it was recorded: then it has a time.
+    recorded: bool,
     /// Names and values as they come; cleared and filled again for each line.
     pub(super) metrics: Vec<(Cow<'t, str>, Value<'t>)>,
     has_metrics: bool,
@@ -65,12 +69,21 @@ impl Value<'_> {
 }
 
 impl<'t> Line<'t> {
+    /// A line that was recorded, with a `time`.
+    pub(super) fn recorded() -> Self {
+        Self {
+            recorded: true,
+            ..Self::default()
+        }
+    }
+
     /// Reads `text` into this line, whose room for metrics is used again.
     pub(super) fn read(&mut self, text: &'t str) -> Result<(), Refusal> {
         let mut metrics = std::mem::take(&mut self.metrics);
         metrics.clear();
         *self = Self {
             metrics,
+            recorded: self.recorded,
             ..Self::default()
         };
         if !text.trim_ascii_start().starts_with('{') {
@@ -99,6 +112,19 @@ impl<'t> Line<'t> {
         Ok(())
     }
 
+    /// Leaves out a version beside an arm, other than that of a fallback, unless `versions` are known, and
+    /// the receipt, unless `receipts` can be verified.
+    pub(super) fn keep(&mut self, versions: bool, receipts: bool) {
+        let is_version = matches!(self.version, Some(Value::Whole(1..)));
+        let is_told = |value: &Option<Value<'_>>| !matches!(value, None | Some(Value::Null));
+        if !versions && is_version && (is_told(&self.arm) || is_told(&self.label)) {
+            self.version = None;
+        }
+        if !receipts {
+            self.receipt = None;
+        }
+    }
+
     fn blame(&mut self, code: RefusalCode, detail: impl FnOnce() -> String) {
         if self.mistake.is_none() {
             self.mistake = Some(Refusal::new(code, detail()));
@@ -114,6 +140,7 @@ impl<'t> Line<'t> {
             "version" => &mut self.version,
             "label" => &mut self.label,
             "arm" => &mut self.arm,
+            "time" if self.recorded => &mut self.time,
             _ => return None,
         })
     }

@@ -44,6 +44,7 @@
 //! | [`registry`] | where labels live: embedded, and a model with faults |
 //! | [`source`] | where observations come from: pushed over HTTP |
 //! | [`api`] | HTTP routes, their views, access |
+//! | [`replay`] | a recorded stream through a rehearsal |
 //! | [`sim`] | a seeded world that drives the real controller |
 //! | [`cli`] | one file per family of verbs |
 //! | [`config`], [`telemetry`], [`clock`] | settings, Serin's own counters and logs, the time |
@@ -88,6 +89,7 @@ pub mod clock;
 pub mod config;
 pub mod controller;
 pub mod registry;
+pub mod replay;
 pub mod sim;
 pub mod source;
 mod spelling;

@@ -55,11 +55,18 @@ impl Rehearsal {
         approvals: Approvals,
         at: Timestamp,
     ) -> (Self, Vec<Transition>) {
+        let state = RolloutState::pending(&policy, stable, candidate, at);
+        Self::begin(policy, state, approvals)
+    }
+
+    /// A rollout that begins in `state`, which is pending and has not been anything else, and what moves
+    /// then.
+    pub fn begin(policy: Arc<Policy>, state: RolloutState, approvals: Approvals) -> (Self, Vec<Transition>) {
         let label = |version| ObservedLabel {
             version: Some(version),
             by: None,
         };
-        let state = RolloutState::pending(&policy, stable, candidate, at);
+        let (stable, candidate, at) = (state.stable, state.candidate, state.started_at);
         let mut rehearsal = Self {
             course: Course::new(policy, state),
             approvals,

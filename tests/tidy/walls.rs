@@ -99,6 +99,20 @@ const ROOMS: &[(&str, &[&str])] = &[
             "controller",
         ],
     ),
+    (
+        "replay",
+        &[
+            "ids",
+            "policy",
+            "analysis",
+            "assignment",
+            "rollout",
+            "rehearsal",
+            "store",
+            "source",
+            "controller",
+        ],
+    ),
     // Outermost.
     ("sim", BELOW_CLI),
     ("cli", EVERYTHING),
@@ -144,6 +158,7 @@ const EVERYTHING: &[&str] = &[
     "controller",
     "api",
     "console",
+    "replay",
     "sim",
     "cli",
 ];

@@ -11,6 +11,7 @@ mod cli {
     mod offline;
     mod planning;
     mod ready;
+    mod replay;
     mod serving;
     mod world;
 }

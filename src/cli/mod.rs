@@ -16,6 +16,7 @@ pub mod lint;
 mod plan;
 pub mod policy_files;
 mod prompt;
+mod replay;
 mod report;
 mod rollouts;
 pub mod schema;
@@ -53,6 +54,7 @@ enum Verb {
     Schema(schema::SchemaArgs),
     Plan(plan::PlanArgs),
     Hash(hash::Hash),
+    Replay(Box<replay::ReplayArgs>),
     #[command(flatten)]
     Remote(Box<RemoteVerb>),
 }
@@ -132,6 +134,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Schema(args) => return Ok(schema::run(&args, &mut std::io::stdout().lock())?),
         Verb::Plan(args) => plan::run(&args)?,
         Verb::Hash(args) => hash::run(&args)?,
+        Verb::Replay(args) => replay::run(&args)?,
         Verb::Remote(verb) => block_on(ask(*verb))?,
     }
     Ok(ExitCode::SUCCESS)

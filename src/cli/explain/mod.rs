@@ -1,6 +1,6 @@
 //! `serin explain`: why a rollout moved, and why it stands where it stands, with the numbers.
 
-mod numbers;
+pub(super) mod numbers;
 
 use super::client::{Client, Connection, view};
 use super::figures;

@@ -8,7 +8,7 @@ use crate::cli::wire::{
 };
 
 /// How to read the tables.
-pub(super) const LEGEND: &str = "\
+pub(in crate::cli) const LEGEND: &str = "\
 Differences are treatment - control, with an interval that holds however often one looks.
 E-values are written as `e (ln e of what it must reach)`. Evidence that the candidate is worse, over
 all guarded metrics together, rolls it back; so does evidence that a limit is broken. Evidence that a
@@ -23,18 +23,18 @@ const INDENT: &str = "    ";
 
 /// Shows numbers, each once.
 #[derive(Debug, Default)]
-pub(super) struct Numbers {
+pub(in crate::cli) struct Numbers {
     shown: String,
 }
 
 impl Numbers {
     /// Whether there is anything to explain.
-    pub(super) fn were_shown(&self) -> bool {
+    pub(in crate::cli) fn were_shown(&self) -> bool {
         !self.shown.is_empty()
     }
 
     /// The verdict and, where they are not the last ones, the numbers that it rests on, indented.
-    pub(super) fn show(&mut self, assessment: &Assessment) -> String {
+    pub(in crate::cli) fn show(&mut self, assessment: &Assessment) -> String {
         let verdict = paint(verdict_style(&assessment.verdict), &assessment.verdict);
         let nothing = |metric: &MetricEvidence| metric.control.count + metric.treatment.count == 0;
         if assessment.metrics.iter().all(nothing) {

@@ -1,12 +1,17 @@
 //! What one metric shows to people, at one moment.
 
-use super::bins::LogBin;
+use super::bins::{LogBin, Sketch};
 use super::metric::{Compared, MetricEngine, Seen};
 use super::quantile::{QuantileTest, Quantiles};
-use super::{Comparison, Evidence, QuantileEvidence, Verdict};
+use super::sequence::quantile::FixedQuantile;
+use super::{Comparison, Evidence, QuantileEvidence, QuantileInterval, Verdict};
 use crate::ids::Tick;
-use crate::policy::Better;
+use crate::policy::{Better, Quantile};
 use jiff::{SignedDuration, Timestamp};
+
+/// Number of an arm's values at which the interval of a quantile is at its tightest: some dozens lie above
+/// a p95 then.
+const INTERVAL_TUNED_FOR: f64 = 1_000.0;
 
 /// The moment and the rules that evidence is shown under.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +53,7 @@ impl MetricEngine {
             control: self.control.evidence(logarithmic),
             treatment: self.treatment.evidence(logarithmic),
             quantiles: match contrast {
-                Some(Compared::Quantiles(quantiles)) => quantiles.evidence(),
+                Some(Compared::Quantiles(quantiles)) => quantiles.evidence(view.threshold),
                 Some(Compared::Values(_)) | None => Vec::new(),
             },
             relative: logarithmic,
@@ -152,19 +157,39 @@ impl Quantiles {
         }
     }
 
-    fn evidence(&self) -> Vec<QuantileEvidence> {
+    fn evidence(&self, log_threshold: f64) -> Vec<QuantileEvidence> {
         let of_test = |test: &QuantileTest| {
             let (quantile, reading) = (test.settings.quantile, test.reading());
+            let interval = |arm: &Sketch| arm.interval(quantile, log_threshold, reading.design_effect);
             QuantileEvidence {
                 quantile,
                 control: self.control.quantile(quantile.ratio()).map(LogBin::middle),
                 treatment: self.treatment.quantile(quantile.ratio()).map(LogBin::middle),
+                control_interval: interval(&self.control),
+                treatment_interval: interval(&self.treatment),
                 log_e_worse: reading.log_e_worse,
                 log_e_non_inferior: reading.log_e_non_inferior,
                 verdict: reading.verdict,
             }
         };
         self.tests.iter().map(of_test).collect()
+    }
+}
+
+impl Sketch {
+    /// What the quantile can be, at α = `exp(−log_threshold)` for all looks at once.
+    fn interval(&self, quantile: Quantile, log_threshold: f64, design_effect: f64) -> QuantileInterval {
+        let Ok(sequence) = FixedQuantile::tuned(quantile.ratio(), INTERVAL_TUNED_FOR, log_threshold) else {
+            return QuantileInterval::default();
+        };
+        let (lower, upper) = sequence.interval(self.counts(), design_effect);
+        QuantileInterval {
+            lower: lower.map(LogBin::upper_edge),
+            // What is in the last bin can lie anywhere above its edge.
+            upper: upper
+                .filter(|&bin| bin < LogBin::GREATEST)
+                .map(LogBin::upper_edge),
+        }
     }
 }
 

@@ -9,7 +9,8 @@
 //! e-values by `mixture` (means) or `bernoulli` (rates). `verdict` makes one conclusion of all
 //! metrics, `evidence` shows each. `tally` adds up, `codec` and `checkpoint` write down.
 //!
-//! [`sequence`] is a library of bounds that hold at every look at once, each with its source.
+//! [`sequence`] is a library of bounds that hold at every look at once, each with its source: the
+//! intervals of quantiles and the test of the sample ratio are among them.
 
 use crate::ids::{Cluster, MetricName, Tick};
 use crate::policy::{Quantile, Role};
@@ -194,12 +195,28 @@ pub struct QuantileEvidence {
     pub control: Option<f64>,
     /// Its value among treatment's observations.
     pub treatment: Option<f64>,
+    /// What it can be in control.
+    pub control_interval: QuantileInterval,
+    /// What it can be in treatment.
+    pub treatment_interval: QuantileInterval,
     /// Log e-value against "treatment lies above the control's quantile no more often than control".
     pub log_e_worse: f64,
     /// Log e-value against "worse than the margin".
     pub log_e_non_inferior: f64,
     /// Its own conclusion.
     pub verdict: Verdict,
+}
+
+/// Confidence interval of one quantile of one arm, in metric units, at 1 − alpha for all looks at once.
+///
+/// It is widened by the design effect of the comparison, which is approximate where users come back, and
+/// its ends are edges of bins.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct QuantileInterval {
+    /// Its lower end; none while nothing is known.
+    pub lower: Option<f64>,
+    /// Its upper end; none while nothing is known, and among values beyond the last edge.
+    pub upper: Option<f64>,
 }
 
 /// Whether users came to the arms as planned.

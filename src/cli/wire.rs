@@ -234,15 +234,20 @@ pub(crate) struct ArmEvidence {
 
 /// What one quantile of a metric shows.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct QuantileEvidence {
     pub(crate) quantile: f64,
     pub(crate) control: Option<f64>,
     pub(crate) treatment: Option<f64>,
+    #[serde(default)]
+    pub(crate) control_interval: Interval,
+    #[serde(default)]
+    pub(crate) treatment_interval: Interval,
     pub(crate) verdict: String,
 }
 
 /// An interval; an end is missing where it is unbounded.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Interval {
     pub(crate) lower: Option<f64>,
     pub(crate) upper: Option<f64>,

@@ -121,6 +121,20 @@ impl BetaBinomialMixture {
         self.log_part(sum, time) - self.log_part_at_start
     }
 
+    /// Whether [`log_mixture`](Self::log_mixture) is at least `log_threshold`, which is above 0.
+    ///
+    /// Of a mixture for one side, no sum below 0 is evidence, and no integral is found where even that
+    /// for both sides, which is more, is too little.
+    pub(super) fn reaches(&self, sum: f64, time: f64, log_threshold: f64) -> bool {
+        let whole = Self {
+            sides: Sides::Two,
+            ..*self
+        };
+        (sum > 0.0 || self.sides == Sides::Two)
+            && whole.log_mixture(sum, time) >= log_threshold
+            && self.log_mixture(sum, time) >= log_threshold
+    }
+
     /// What the sum reaches at any time, ever, with probability at most `exp(−log_threshold)`, at the
     /// intrinsic time `time`; of two-sided mixtures, what it reaches upwards (use
     /// [mirrored steps](Steps::mirrored) for how far it falls). It is V/g, the most that there is, where

@@ -14,9 +14,6 @@ use std::f64::consts::LN_2;
 /// Numbers of values for which a quantile's sequence can be tuned.
 pub const TUNING_COUNTS: (f64, f64) = (1.0, 1e18);
 
-/// Part of the most that there is from which on a bound counts as all of it.
-const ALL: f64 = 1.0 - 1e-12;
-
 /// A confidence sequence for one quantile.
 ///
 /// ```
@@ -79,35 +76,34 @@ impl FixedQuantile {
     /// Deviations are widened by the root of the `design_effect`: for values that come in clusters, whose
     /// sums vary by so much more than those of independent ones, this is approximate (Kish 1965, "Survey
     /// Sampling", section 8.2). One below 1, or that is not a number, counts as 1.
-    pub fn interval<Bin>(
+    pub fn interval<Bin: Copy>(
         &self,
-        counts: impl Iterator<Item = (Bin, u64)> + Clone,
+        counts: impl Iterator<Item = (Bin, u64)>,
         design_effect: f64,
     ) -> (Option<Bin>, Option<Bin>) {
-        let total = counts
-            .clone()
-            .fold(0_u64, |sum, (_, count)| sum.saturating_add(count));
-        if total == 0 {
-            return (None, None);
-        }
-        let deviations = self.deviations(total);
-        let widening = design_effect.max(1.0).sqrt();
-        let below = count_as_f64(total) * self.probability;
-        let above = count_as_f64(total) - below;
-        let (down, up) = (deviations.down * widening, deviations.up * widening);
-        let cumulated = counts.scan(0_u64, |sum, (bin, count)| {
-            *sum = sum.saturating_add(count);
-            Some((bin, count_as_f64(*sum)))
-        });
-        let mut lower = None;
-        for (bin, up_to_bin) in cumulated {
-            if down < below * ALL && up_to_bin < below - down {
-                lower = Some(bin);
-            } else if up < above * ALL && up_to_bin > below + up {
-                return (lower, Some(bin));
-            }
-        }
-        (lower, None)
+        let mut total = 0_u64;
+        let cumulated: Vec<(Bin, f64)> = counts
+            .map(|(bin, count)| {
+                total = total.saturating_add(count);
+                (bin, count_as_f64(total))
+            })
+            .collect();
+        let total = count_as_f64(total);
+        let expected = total * self.probability;
+        let shrinking = design_effect.max(1.0).sqrt().recip();
+        let time = expected * (1.0 - self.probability);
+        let exceeds = |mixture: &BetaBinomialMixture, deviation: f64| {
+            mixture.reaches(deviation * shrinking, time, self.log_threshold_of_side)
+        };
+        // From the quantile outwards, as most tests on the way are fast.
+        let lower = cumulated
+            .iter()
+            .rev()
+            .find(|(_, up_to_bin)| exceeds(&self.downwards, expected - up_to_bin));
+        let upper = cumulated
+            .iter()
+            .find(|(_, up_to_bin)| exceeds(&self.upwards, up_to_bin - expected));
+        (lower.map(|&(bin, _)| bin), upper.map(|&(bin, _)| bin))
     }
 }
 
@@ -130,6 +126,9 @@ mod tests {
         assert_eq!(name(0.5, 0.5, 3.0), "tuning count");
         assert_eq!(name(0.5, 1e3, -1.0), "-ln alpha of a tuning");
         assert_eq!(name(0.5, 1e3, f64::NAN), "-ln alpha of a tuning");
+        for extreme in [1.0, 999_999.0] {
+            assert!(FixedQuantile::tuned(extreme / 1e6, 1e3, 3.0).is_ok());
+        }
     }
 
     #[test]
@@ -171,6 +170,27 @@ mod tests {
             let sequence = FixedQuantile::tuned(probability, tuned.exp(), log_threshold).unwrap();
             let (lower, upper) = sequence.interval(counts.iter().copied().enumerate(), design_effect);
             prop_assert!(ordered(lower, upper), "{lower:?} to {upper:?}");
+        }
+
+        /// The definition, by the bounds.
+        #[test]
+        fn the_ends_are_where_the_deviations_say(
+            counts in prop::collection::vec(0..300_u64, 1..60), probability in 0.01..0.99_f64,
+            tuned in 0.0..10.0_f64, log_threshold in 0.1..20.0_f64
+        ) {
+            let sequence = FixedQuantile::tuned(probability, tuned.exp(), log_threshold).unwrap();
+            let deviations = sequence.deviations(counts.iter().sum());
+            let expected = count_as_f64(counts.iter().sum()) * probability;
+            let up_to: Vec<f64> = (1..=counts.len()).map(|bins| count_as_f64(counts[..bins].iter().sum())).collect();
+            // Where rounding decides, either bin is right.
+            let nearest = up_to.iter().map(|sum| {
+                let deviation = sum - expected;
+                (deviation - deviations.up).abs().min((deviation + deviations.down).abs())
+            });
+            prop_assume!(nearest.fold(f64::INFINITY, f64::min) > 1e-9);
+            let lower = up_to.iter().rposition(|&sum| sum < expected - deviations.down);
+            let upper = up_to.iter().position(|&sum| sum > expected + deviations.up);
+            prop_assert_eq!(sequence.interval(counts.iter().copied().enumerate(), 1.0), (lower, upper));
         }
 
         #[test]

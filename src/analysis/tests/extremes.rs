@@ -137,8 +137,11 @@ fn assert_finite(assessment: &Assessment) -> Result<(), TestCaseError> {
         ];
         let of_quantiles = evidence.quantiles.iter().flat_map(|quantile| {
             let logs = [quantile.log_e_worse, quantile.log_e_non_inferior];
+            let (control, treatment) = (quantile.control_interval, quantile.treatment_interval);
+            let ends = [control.lower, control.upper, treatment.lower, treatment.upper];
             [quantile.control, quantile.treatment]
                 .into_iter()
+                .chain(ends)
                 .flatten()
                 .chain(logs)
         });

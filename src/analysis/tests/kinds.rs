@@ -156,6 +156,13 @@ fn quantiles_are_shown_for_both_arms() {
             "{it:?}"
         );
         assert_eq!(quantile.verdict, Verdict::Fail);
+        for (interval, value) in [
+            (quantile.control_interval, value),
+            (quantile.treatment_interval, 1.3 * value),
+        ] {
+            let (lower, upper) = (interval.lower.unwrap(), interval.upper.unwrap());
+            assert!(lower < value && value < upper && upper / lower < 1.3, "{it:?}");
+        }
     }
     assert!(!it.relative);
     assert!((it.difference.unwrap() - 0.3 * expected[1]).abs() < 0.2, "{it:?}");

@@ -2,8 +2,8 @@
 
 use super::{finite, moment};
 use crate::analysis::{
-    ArmEvidence, Assessment, DataQuality, Evidence, PastEvidence, PerArm, QuantileEvidence, RatioEvidence,
-    Verdict, Versus,
+    ArmEvidence, Assessment, DataQuality, Evidence, PastEvidence, PerArm, QuantileEvidence, QuantileInterval,
+    RatioEvidence, Verdict, Versus,
 };
 use crate::api::schema::{DnsLabel, MetricNameText, Moment, RolloutIdText};
 use crate::policy::{Alpha, Role};
@@ -287,6 +287,11 @@ pub struct QuantileEvidenceView {
     control: Option<f64>,
     /// Its value among the candidate's observations, to 1%.
     treatment: Option<f64>,
+    /// Anytime-valid confidence interval of the stable version's, widened (approximately) where users
+    /// come back.
+    control_interval: IntervalView,
+    /// That of the candidate's.
+    treatment_interval: IntervalView,
     /// Log e-value against "not worse".
     log_e_worse: Option<f64>,
     /// Log e-value against "worse than the margin".
@@ -301,6 +306,8 @@ impl From<&QuantileEvidence> for QuantileEvidenceView {
             quantile: evidence.quantile.ratio(),
             control: finite(evidence.control),
             treatment: finite(evidence.treatment),
+            control_interval: evidence.control_interval.into(),
+            treatment_interval: evidence.treatment_interval.into(),
             log_e_worse: finite(Some(evidence.log_e_worse)),
             log_e_non_inferior: finite(Some(evidence.log_e_non_inferior)),
             verdict: evidence.verdict.into(),
@@ -316,6 +323,15 @@ pub struct IntervalView {
     lower: Option<f64>,
     /// The upper end; null where it is unbounded.
     upper: Option<f64>,
+}
+
+impl From<QuantileInterval> for IntervalView {
+    fn from(interval: QuantileInterval) -> Self {
+        Self {
+            lower: finite(interval.lower),
+            upper: finite(interval.upper),
+        }
+    }
 }
 
 /// Numbers of one arm of one metric.

@@ -4,7 +4,7 @@ use crate::cli::figures::{self, NOTHING};
 use crate::cli::ladder::verdict_style;
 use crate::cli::screen::{Cell, FAINT, Flush, PLAIN, Table, paint};
 use crate::cli::wire::{
-    ArmEvidence, Assessment, DataQuality, MetricEvidence, PerArm, QuantileEvidence, SampleRatio,
+    ArmEvidence, Assessment, DataQuality, Interval, MetricEvidence, PerArm, QuantileEvidence, SampleRatio,
 };
 
 /// How to read the tables.
@@ -89,8 +89,9 @@ fn comparison(assessment: &Assessment) -> String {
             table.row(quantile_row(quantile));
         }
     }
+    let intervals: String = assessment.metrics.iter().flat_map(quantile_intervals).collect();
     let cut: String = assessment.metrics.iter().filter_map(cut_values).collect();
-    table.render(INDENT) + &cut
+    table.render(INDENT) + &intervals + &cut
 }
 
 /// One quantile, below its metric.
@@ -101,9 +102,8 @@ fn quantile_row(quantile: &QuantileEvidence) -> [Cell; 10] {
     let difference = control
         .zip(*treatment)
         .map(|(control, treatment)| treatment - control);
-    let name = figures::percentage(quantile.quantile);
     [
-        Cell::plain(format!("  p{}", name.trim_end_matches('%'))),
+        Cell::plain(format!("  {}", quantile_name(quantile))),
         Cell::plain(""),
         number(*control, figures::significant),
         Cell::plain(""),
@@ -114,6 +114,31 @@ fn quantile_row(quantile: &QuantileEvidence) -> [Cell; 10] {
         Cell::plain(""),
         Cell::new(verdict_style(&quantile.verdict), &quantile.verdict),
     ]
+}
+
+/// What each quantile can be in each arm, where that is known of any.
+fn quantile_intervals(metric: &MetricEvidence) -> impl Iterator<Item = String> {
+    let unknown = |interval: &Interval| interval.lower.is_none() && interval.upper.is_none();
+    let known = metric.quantiles.iter().filter(move |quantile| {
+        !unknown(&quantile.control_interval) || !unknown(&quantile.treatment_interval)
+    });
+    known.map(|quantile| {
+        format!(
+            "{INDENT}{} of {} is in {} in control, in {} in treatment\n",
+            quantile_name(quantile),
+            metric.metric,
+            ends(&quantile.control_interval, figures::significant),
+            ends(&quantile.treatment_interval, figures::significant),
+        )
+    })
+}
+
+/// `p95`.
+fn quantile_name(quantile: &QuantileEvidence) -> String {
+    format!(
+        "p{}",
+        figures::percentage(quantile.quantile).trim_end_matches('%')
+    )
 }
 
 /// How many values of a metric were cut, where some were.
@@ -156,13 +181,13 @@ fn interval(metric: &MetricEvidence, show: fn(f64, u8) -> String) -> Cell {
     let Some(interval) = &metric.interval else {
         return Cell::new(FAINT, NOTHING);
     };
+    Cell::plain(ends(interval, show))
+}
+
+fn ends(interval: &Interval, show: fn(f64, u8) -> String) -> String {
     let end =
         |end: Option<f64>, unbounded: &str| end.map_or_else(|| unbounded.to_owned(), |end| show(end, DIGITS));
-    Cell::plain(format!(
-        "[{}, {}]",
-        end(interval.lower, "-∞"),
-        end(interval.upper, "+∞")
-    ))
+    format!("[{}, {}]", end(interval.lower, "-∞"), end(interval.upper, "+∞"))
 }
 
 fn evidence(assessment: &Assessment) -> String {
@@ -282,7 +307,9 @@ mod tests {
                 "logEWorse": 0.5, "logENonInferior": -0.5, "logELimit": null, "verdict": "inconclusive",
             })
         };
-        let p95 = serde_json::json!({"quantile": 0.95, "control": 1.9, "treatment": 2.4, "verdict": "fail"});
+        let p95 = serde_json::json!({"quantile": 0.95, "control": 1.9, "treatment": 2.4,
+            "controlInterval": {"lower": 1.85, "upper": 1.98}, "treatmentInterval": {"lower": 2.1, "upper": null},
+            "verdict": "fail"});
         let assessment = serde_json::json!({
             "verdict": "inconclusive", "logECombined": 0.5, "threshold": 3.0,
             "thresholdNonInferior": 3.0, "thresholdLimit": 4.6,
@@ -303,6 +330,8 @@ mod tests {
             ["+0.1200", "[-0.01000,", "+0.2500]", "0.1", "inconclusive"]
         );
         assert_eq!(lines[3], ["p95", "1.900", "2.400", "+0.5000", "fail"]);
+        let intervals = "    p95 of latency is in [1.850, 1.980] in control, in [2.100, +∞] in treatment\n";
+        assert!(shown.contains(intervals), "{shown}");
         assert!(
             shown.contains("0 values of control and 1,234 of treatment were cut in cost"),
             "{shown}"

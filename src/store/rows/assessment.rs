@@ -4,7 +4,7 @@ use super::phase::VersusRow;
 use super::{Exact, Text};
 use crate::analysis::{
     ArmEvidence, Assessment, Blame, DataQuality, Evidence, PastEvidence, PerArm, QuantileEvidence,
-    RatioEvidence, Verdict,
+    QuantileInterval, RatioEvidence, Verdict,
 };
 use crate::ids::{MetricName, Tick};
 use crate::policy::{Quantile, Role};
@@ -275,6 +275,10 @@ struct QuantileRow {
     quantile: Ppm,
     control: Option<Exact>,
     treatment: Option<Exact>,
+    #[serde(default)]
+    control_interval: IntervalRow,
+    #[serde(default)]
+    treatment_interval: IntervalRow,
     log_e_worse: Exact,
     log_e_non_inferior: Exact,
     verdict: VerdictRow,
@@ -286,6 +290,8 @@ impl From<&QuantileEvidence> for QuantileRow {
             quantile: Ppm(evidence.quantile),
             control: evidence.control.map(Exact),
             treatment: evidence.treatment.map(Exact),
+            control_interval: evidence.control_interval.into(),
+            treatment_interval: evidence.treatment_interval.into(),
             log_e_worse: Exact(evidence.log_e_worse),
             log_e_non_inferior: Exact(evidence.log_e_non_inferior),
             verdict: evidence.verdict.into(),
@@ -299,9 +305,36 @@ impl From<QuantileRow> for QuantileEvidence {
             quantile: row.quantile.0,
             control: row.control.map(|number| number.0),
             treatment: row.treatment.map(|number| number.0),
+            control_interval: row.control_interval.into(),
+            treatment_interval: row.treatment_interval.into(),
             log_e_worse: row.log_e_worse.0,
             log_e_non_inferior: row.log_e_non_inferior.0,
             verdict: row.verdict.into(),
+        }
+    }
+}
+
+/// A [`QuantileInterval`]; rows from before there were any know nothing.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct IntervalRow {
+    lower: Option<Exact>,
+    upper: Option<Exact>,
+}
+
+impl From<QuantileInterval> for IntervalRow {
+    fn from(interval: QuantileInterval) -> Self {
+        Self {
+            lower: interval.lower.map(Exact),
+            upper: interval.upper.map(Exact),
+        }
+    }
+}
+
+impl From<IntervalRow> for QuantileInterval {
+    fn from(row: IntervalRow) -> Self {
+        Self {
+            lower: row.lower.map(|number| number.0),
+            upper: row.upper.map(|number| number.0),
         }
     }
 }

@@ -1,10 +1,11 @@
+use super::assessment::AssessmentRow;
 use super::event::EventRow;
 use super::phase::PhaseRow;
 use super::prompt::{DraftRow, ScoresRow};
 use super::*;
 use crate::analysis::{
     ArmEvidence, Assessment, Blame, DataQuality, Evidence, Mismatch, MismatchOf, PastEvidence, PerArm,
-    QuantileEvidence, RatioEvidence, Verdict, Versus,
+    QuantileEvidence, QuantileInterval, RatioEvidence, Verdict, Versus,
 };
 use crate::ids::{
     Actor, Generation, Justification, Label, MetricName, PolicyName, Revision, RolloutId, Tick,
@@ -177,13 +178,19 @@ fn arm() -> impl Strategy<Value = ArmEvidence> {
     })
 }
 
+fn interval() -> impl Strategy<Value = QuantileInterval> {
+    (option::of(number()), option::of(number())).prop_map(|(lower, upper)| QuantileInterval { lower, upper })
+}
+
 fn quantile() -> impl Strategy<Value = QuantileEvidence> {
-    let values = (option::of(number()), option::of(number()));
+    let values = (option::of(number()), option::of(number()), interval(), interval());
     (1..1_000_000_u32, values, number(), number(), verdict()).prop_map(
-        |(ppm, (control, treatment), log_e_worse, log_e_non_inferior, verdict)| QuantileEvidence {
+        |(ppm, values, log_e_worse, log_e_non_inferior, verdict)| QuantileEvidence {
             quantile: Quantile::from_ppm(ppm).unwrap(),
-            control,
-            treatment,
+            control: values.0,
+            treatment: values.1,
+            control_interval: values.2,
+            treatment_interval: values.3,
             log_e_worse,
             log_e_non_inferior,
             verdict,
@@ -386,6 +393,23 @@ proptest! {
         let text = encode(&EventRow::from(&event)).unwrap();
         let row: EventRow = decode("an audit record", &text).unwrap();
         prop_assert_eq!(AuditEvent::try_from(row).unwrap(), event);
+    }
+
+    #[test]
+    fn assessments_from_before_quantiles_had_intervals_are_read(assessment in assessment()) {
+        let text = encode(&AssessmentRow::from(&assessment)).unwrap();
+        let mut old: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut expected = assessment;
+        for (metric, row) in expected.metrics.iter_mut().zip(old["metrics"].as_array_mut().unwrap()) {
+            let rows = row["quantiles"].as_array_mut().unwrap();
+            for (quantile, row) in metric.quantiles.iter_mut().zip(rows) {
+                row.as_object_mut().unwrap().retain(|key, _| !key.ends_with("Interval"));
+                quantile.control_interval = QuantileInterval::default();
+                quantile.treatment_interval = QuantileInterval::default();
+            }
+        }
+        let row: AssessmentRow = decode("an assessment", &old.to_string()).unwrap();
+        prop_assert_eq!(Assessment::from(row), expected);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::schema::{DnsLabel, LabelText, PromptNameText, UserKeyText, VersionNum
 use super::views::assignment::AssignmentView;
 use super::views::prompt::{CompiledView, KindView, ResolvedView, SummariesView, SummaryView, VersionView};
 use super::views::prompt_body::{CompileBody, NewVersionBody};
+use super::views::span::SpanAttributesView;
 use crate::ids::{Justification, Label, PolicyName, PromptName, RegistryName, UserKey, Version};
 use crate::policy::Policy;
 use crate::prompt::labels::LATEST;
@@ -209,9 +210,14 @@ async fn fetch(
         version,
         summary,
         assignment,
+        span_attributes,
     } = resolve(&app, &prompt, which).await?;
     let version = VersionView::new(&version, &contract(&version.draft.template), &summary);
-    Ok(Json(ResolvedView { version, assignment }))
+    Ok(Json(ResolvedView {
+        version,
+        assignment,
+        span_attributes,
+    }))
 }
 
 /// A version with its variables filled in.
@@ -256,7 +262,10 @@ async fn compiled(
         refusal: Code::BadField,
     };
     let Resolved {
-        version, assignment, ..
+        version,
+        assignment,
+        span_attributes,
+        ..
     } = resolve(&app, &prompt, which).await?;
     let filled = compile(&version.draft.template, &body.variables, &body.placeholders).map_err(mismatch)?;
     Ok(Json(CompiledView {
@@ -265,6 +274,7 @@ async fn compiled(
         prompt: filled.into(),
         config: version.draft.config,
         assignment,
+        span_attributes,
     }))
 }
 
@@ -295,6 +305,7 @@ struct Resolved {
     version: PromptVersion,
     summary: PromptSummary,
     assignment: Option<AssignmentView<'static>>,
+    span_attributes: SpanAttributesView,
 }
 
 async fn resolve(app: &App, prompt: &PromptName, which: Which<'_>) -> Result<Resolved, Problem> {
@@ -311,27 +322,32 @@ async fn resolve(app: &App, prompt: &PromptName, which: Which<'_>) -> Result<Res
         return Err(Problem::new(Code::UnclearVersion, "`policy` goes with `user`"));
     }
     let summary = app.store.prompt(prompt).await?;
-    let mut assignment = None;
+    let (mut assignment, mut by_label) = (None, None);
     let number = match (which.version, which.user) {
         (Some(version), _) => version,
         (None, Some(user)) => {
             let user = UserKey::new(user)
                 .map_err(|refused| Problem::new(which.refusal, format!("`user` {}", refused.rule())))?;
             let assigned = assigned(app, prompt, which.policy.as_ref(), user)?;
-            let (version, label) = (assigned.version, Label::new(&assigned.label));
+            let (version, label) = (assigned.version, field("label", Label::new(&assigned.label))?);
             assignment = Some(assigned);
+            let label = by_label.insert(label);
             match version.and_then(|number| Version::new(number).ok()) {
                 Some(version) => version,
-                None => labelled(&summary, &field("label", label)?)?,
+                None => labelled(&summary, label)?,
             }
         }
-        (None, None) => match &which.label {
-            Some(label) => labelled(&summary, label)?,
-            None => labelled(&summary, &field("label", Label::new(LABEL_DEFAULT))?)?,
-        },
+        (None, None) => {
+            let label = match which.label {
+                Some(label) => label,
+                None => field("label", Label::new(LABEL_DEFAULT))?,
+            };
+            labelled(&summary, by_label.insert(label))?
+        }
     };
     let version = app.store.version(prompt, number).await?;
     Ok(Resolved {
+        span_attributes: SpanAttributesView::new(prompt, number, by_label.as_ref()),
         version,
         summary,
         assignment,

@@ -137,6 +137,16 @@ async fn variables_are_a_contract() {
     let compiled = compile(body).await.ok(200);
     assert_eq!(compiled["prompt"], "Good day Ann, {{name}}");
     assert_eq!(compiled["assignment"], assignment);
+    assert_eq!(
+        compiled["spanAttributes"],
+        json!({
+            "langfuse.observation.prompt.name": compiled["name"],
+            "langfuse.observation.prompt.version": compiled["version"],
+            "langfuse.observation.metadata.prompt_label": assignment["label"],
+            "gen_ai.prompt.name": compiled["name"],
+            "gen_ai.prompt.version": compiled["version"].to_string(),
+        })
+    );
     compile(json!({"version": 9}))
         .await
         .problem(404, "unknown_version");
@@ -145,6 +155,25 @@ async fn variables_are_a_contract() {
         .await
         .problem(400, "bad_field");
     compile(json!({"variables": []})).await.problem(400, "bad_field");
+}
+
+#[tokio::test]
+async fn a_span_is_told_the_label_that_was_asked_for() {
+    let world = World::new().await.with_rollout().await;
+    let label = async |query: &str| {
+        let fetched = world.get(&format!("{PROMPT}?{query}")).await.ok(200);
+        let attributes = &fetched["spanAttributes"];
+        assert_eq!(
+            attributes["langfuse.observation.prompt.version"],
+            fetched["version"]
+        );
+        attributes
+            .get("langfuse.observation.metadata.prompt_label")
+            .cloned()
+    };
+    assert_eq!(label("").await, Some(json!("production")));
+    assert_eq!(label("label=staging").await, Some(json!("staging")));
+    assert_eq!(label("version=1").await, None);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ pub mod prompt;
 pub mod prompt_body;
 pub mod rollout;
 pub mod server;
+pub mod span;
 pub mod stay;
 
 use crate::ids::Version;

@@ -204,6 +204,9 @@ pub struct ResolvedView {
     pub version: VersionView,
     /// The assignment, where a user was given.
     pub assignment: Option<super::assignment::AssignmentView<'static>>,
+    /// What to set on the span of the model call.
+    #[serde(rename = "spanAttributes")]
+    pub span_attributes: super::span::SpanAttributesView,
 }
 
 /// Scores of one version on one dataset.
@@ -437,6 +440,9 @@ pub struct CompiledView {
     pub config: Map<String, Value>,
     /// The assignment, where a user was given.
     pub assignment: Option<super::assignment::AssignmentView<'static>>,
+    /// What to set on the span of the model call.
+    #[serde(rename = "spanAttributes")]
+    pub span_attributes: super::span::SpanAttributesView,
 }
 
 /// A compiled text, or compiled messages.

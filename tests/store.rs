@@ -24,5 +24,7 @@ mod sqlite;
 mod sudden_death;
 #[path = "store/tick_law.rs"]
 mod tick_law;
+#[path = "store/withdrawals.rs"]
+mod withdrawals;
 #[path = "store/world.rs"]
 mod world;

@@ -325,7 +325,7 @@ impl From<PromptError> for Problem {
             PromptError::LabelElsewhere { .. } => Code::LabelElsewhere,
             PromptError::Stale { .. } | PromptError::Overtaken { .. } => Code::Conflict,
             PromptError::ReservedLabel(_) => Code::LabelReserved,
-            PromptError::InvalidDraft(_) => Code::InvalidPrompt,
+            PromptError::InvalidDraft(_) | PromptError::Referred { .. } => Code::InvalidPrompt,
             PromptError::StoreAway(_) => Code::Overloaded,
             PromptError::Store(_) => return Self::internal(&error),
         };

@@ -145,7 +145,7 @@ fn check_template(template: &Template, problems: &mut Vec<DraftProblem>) {
         Template::Chat(items) => check_chat(items, problems),
     }
     let parts = || template.strings().into_iter();
-    let bytes = parts().map(str::len).sum();
+    let bytes = template_bytes(template);
     if bytes > TEMPLATE_BYTES_MAX {
         problems.push(DraftProblem::TemplateTooLong(bytes));
         // What follows would read all of it.
@@ -158,6 +158,11 @@ fn check_template(template: &Template, problems: &mut Vec<DraftProblem>) {
     if variables > VARIABLES_MAX {
         problems.push(DraftProblem::TooManyVariables(variables));
     }
+}
+
+/// How long a template is: the sum over contents, roles and placeholders, in bytes.
+pub fn template_bytes(template: &Template) -> usize {
+    template.strings().into_iter().map(str::len).sum()
 }
 
 fn check_chat(items: &[ChatItem], problems: &mut Vec<DraftProblem>) {

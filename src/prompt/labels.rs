@@ -15,8 +15,10 @@ pub const LATEST: &str = "latest";
 /// What the store knows of a label when a change of it is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelFacts {
-    /// The prompt's newest version; all from the first one up to it exist.
+    /// The highest number that a version of the prompt was given; all from the first one up to it were.
     pub newest: Version,
+    /// Whether the version that the label is to point at was withdrawn.
+    pub withdrawn: bool,
     /// Whether only Serin and administrators move the label.
     pub protected: bool,
     /// The newest entry of the prompt's journal for this label: it says where the label points.
@@ -49,7 +51,7 @@ pub enum ChangeOutcome {
 /// The checks, in this order, each with its error:
 ///
 /// 1. `latest` is not set ([`PromptError::ReservedLabel`]);
-/// 2. the version exists ([`PromptError::UnknownVersion`]);
+/// 2. the version exists, and is not withdrawn ([`PromptError::UnknownVersion`]);
 /// 3. no newer generation of the same rollout has moved a label ([`PromptError::Stale`]);
 /// 4. a label that is there already stays, whoever asks: a request may be repeated;
 /// 5. a protected label is moved by those who may ([`PromptError::Protected`]);
@@ -61,7 +63,7 @@ pub enum ChangeOutcome {
 pub fn change(facts: LabelFacts, request: &LabelRequest) -> Result<ChangeOutcome, PromptError> {
     check_settable(&request.label)?;
     if let Some(version) = request.to
-        && version > facts.newest
+        && (version > facts.newest || facts.withdrawn)
     {
         return Err(PromptError::UnknownVersion {
             prompt: request.prompt.clone(),

@@ -136,6 +136,23 @@ pub struct LabelRequest {
     pub may_move_protected: bool,
 }
 
+/// Versions that somebody wants nobody to fetch any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Withdrawal {
+    /// The prompt.
+    pub prompt: PromptName,
+    /// The versions.
+    pub versions: BTreeSet<Version>,
+    /// The labels that point at them, as the asker knows them: they are removed.
+    pub labels: BTreeSet<Label>,
+    /// Who asks.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Justification,
+    /// Whether the asker may remove protected labels.
+    pub may_move_protected: bool,
+}
+
 /// What a list of prompts shows of each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptSummary {
@@ -183,6 +200,14 @@ pub enum PromptError {
         prompt: PromptName,
         /// The label.
         label: Label,
+    },
+    /// Another prompt is put together from the version.
+    #[error("prompt `{prompt}` is part of prompt `{by}`: change that one first")]
+    Referred {
+        /// The prompt.
+        prompt: PromptName,
+        /// The prompt that refers to it.
+        by: PromptName,
     },
     /// The label is protected, and the asker may not move it.
     #[error(
@@ -271,6 +296,9 @@ pub trait PromptStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<PromptVersion>, PromptError>;
 
+    /// When each version of a prompt was created.
+    async fn version_times(&self, prompt: &PromptName) -> Result<BTreeMap<Version, Timestamp>, PromptError>;
+
     /// All prompts by name, from after `after` on; at most `limit`.
     async fn prompts(
         &self,
@@ -284,6 +312,9 @@ pub trait PromptStore: Send + Sync {
     /// Changes a label, checks protection, expectation and generation, and writes the journal; the
     /// same request repeated changes nothing and succeeds.
     async fn change_label(&self, request: LabelRequest) -> Result<LabelChange, PromptError>;
+
+    /// Changes several labels as [`Self::change_label`] does, all of them or none.
+    async fn change_labels(&self, requests: Vec<LabelRequest>) -> Result<Vec<LabelChange>, PromptError>;
 
     /// The journal of a prompt, newest first, from below `before` on; at most `limit`.
     async fn history(
@@ -301,6 +332,13 @@ pub trait PromptStore: Send + Sync {
         protected: bool,
     ) -> Result<(), PromptError>;
 
+    /// Takes versions out of use, all or none: nobody fetches or labels them any more, and their numbers
+    /// are not used again. The history keeps them.
+    ///
+    /// Refuses versions that other prompts refer to ([`PromptError::Referred`]), and those that a label
+    /// points at which the request does not name ([`PromptError::LabelElsewhere`]).
+    async fn withdraw(&self, request: Withdrawal) -> Result<(), PromptError>;
+
     /// Records an evaluation of a version.
     async fn record_evaluation(
         &self,
@@ -310,6 +348,7 @@ pub trait PromptStore: Send + Sync {
     ) -> Result<(), PromptError>;
 }
 
+pub mod composition;
 pub mod diff;
 pub mod draft;
 pub mod labels;

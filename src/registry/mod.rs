@@ -89,6 +89,7 @@ impl From<PromptError> for RegistryError {
             | PromptError::UnknownVersion { .. }
             | PromptError::UnknownLabel { .. } => Self::NotFound(words),
             PromptError::Protected { .. }
+            | PromptError::Referred { .. }
             | PromptError::LabelElsewhere { .. }
             | PromptError::Stale { .. }
             | PromptError::Overtaken { .. }

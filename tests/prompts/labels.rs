@@ -41,6 +41,7 @@ fn pointed_at(to: Option<Version>) -> LabelChange {
 fn facts() -> LabelFacts {
     LabelFacts {
         newest: version(3),
+        withdrawn: false,
         protected: false,
         last: Some(pointed_at(Some(version(1)))),
         seen: None,
@@ -146,6 +147,14 @@ fn a_version_that_does_not_exist_gets_no_label() {
         ..request()
     };
     assert_eq!(refusal(facts(), &beyond), "prompt `greeting` has no version 4");
+    let withdrawn = LabelFacts {
+        withdrawn: true,
+        ..facts()
+    };
+    assert_eq!(
+        refusal(withdrawn, &request()),
+        "prompt `greeting` has no version 2"
+    );
     let newest = LabelRequest {
         to: Some(version(3)),
         ..request()
@@ -267,6 +276,7 @@ impl Journal {
         };
         let facts = LabelFacts {
             newest: version(3),
+            withdrawn: false,
             protected: request.label.as_str() == "production",
             last: self.last(&request.label).cloned(),
             seen: of_asker.map(|(_, (_, generation))| generation).max(),

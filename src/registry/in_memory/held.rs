@@ -108,6 +108,7 @@ impl Held {
         let is_this_move = |entry: &LabelChange| (entry.rollout, entry.to) == (request.rollout, request.to);
         Ok(LabelFacts {
             newest: newest.ok_or_else(|| PromptError::UnknownPrompt(request.prompt.clone()))?,
+            withdrawn: false,
             protected: false,
             last: of_label().next_back().cloned(),
             seen: request

@@ -4,6 +4,7 @@ use super::hazards::{Hazards, Strike};
 use crate::ids::{Actor, Label, PolicyName, PromptName, Revision, RolloutId, Tick, Version};
 use crate::prompt::{
     Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptStore, PromptSummary, PromptVersion,
+    Withdrawal,
 };
 use crate::rollout::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome, RolloutState, Transition};
 use crate::store::{
@@ -12,6 +13,7 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A store that crashes and fails as its hazards say, and is the store behind it otherwise.
@@ -175,6 +177,10 @@ impl PromptStore for HazardousStore {
         self.behind.versions(prompt, before, limit).await
     }
 
+    async fn version_times(&self, prompt: &PromptName) -> Result<BTreeMap<Version, Timestamp>, PromptError> {
+        self.behind.version_times(prompt).await
+    }
+
     async fn prompts(
         &self,
         after: Option<&PromptName>,
@@ -189,6 +195,10 @@ impl PromptStore for HazardousStore {
 
     async fn change_label(&self, request: LabelRequest) -> Result<LabelChange, PromptError> {
         self.behind.change_label(request).await
+    }
+
+    async fn change_labels(&self, requests: Vec<LabelRequest>) -> Result<Vec<LabelChange>, PromptError> {
+        self.behind.change_labels(requests).await
     }
 
     async fn history(
@@ -207,6 +217,10 @@ impl PromptStore for HazardousStore {
         protected: bool,
     ) -> Result<(), PromptError> {
         self.behind.protect_label(prompt, label, protected).await
+    }
+
+    async fn withdraw(&self, request: Withdrawal) -> Result<(), PromptError> {
+        self.behind.withdraw(request).await
     }
 
     async fn record_evaluation(

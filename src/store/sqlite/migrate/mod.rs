@@ -27,6 +27,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "0003_sights",
         sql: include_str!("../../migrations/0003_sights.sql"),
     },
+    Migration {
+        name: "0004_withdrawals",
+        sql: include_str!("../../migrations/0004_withdrawals.sql"),
+    },
 ];
 
 /// Applies what is missing, each migration in its own transaction.

@@ -1,6 +1,6 @@
 //! Labels, their protection, and the journal of their moves.
 
-use super::versions;
+use super::{versions, withdrawals};
 use crate::ids::{Generation, Label, PromptName, RolloutId, Version};
 use crate::prompt::labels::{self as rule, ChangeOutcome, LabelFacts};
 use crate::prompt::{LabelChange, LabelRequest, PromptError};
@@ -75,7 +75,7 @@ pub(super) fn change(
 
 /// What the rule must know of the label.
 fn facts(connection: &Connection, prompt: i64, request: &LabelRequest) -> Result<LabelFacts, StoreError> {
-    let (newest, _) = versions::newest(connection, prompt)?
+    let newest = versions::highest(connection, prompt)?
         .ok_or_else(|| rows::corrupt("a prompt", format_args!("`{}` has no version", request.prompt)))?;
     let statement =
         format!("{SELECT} WHERE label_changes.prompt = ?1 AND label = ?2 ORDER BY sequence DESC LIMIT 1");
@@ -85,6 +85,10 @@ fn facts(connection: &Connection, prompt: i64, request: &LabelRequest) -> Result
         .query_row(params![prompt, request.label.as_str()], |row| row.get(0))?;
     Ok(LabelFacts {
         newest,
+        withdrawn: match request.to {
+            Some(version) => withdrawals::is_withdrawn(connection, prompt, version)?,
+            None => false,
+        },
         protected: protected(connection, prompt)?.contains(&request.label),
         last,
         seen: fence(connection, prompt, request)?,

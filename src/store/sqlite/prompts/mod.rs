@@ -5,11 +5,15 @@ use super::{SqliteStore, page};
 use crate::ids::{Actor, Label, PromptName, Version};
 use crate::prompt::{
     Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptStore, PromptSummary, PromptVersion,
+    Withdrawal,
 };
 use async_trait::async_trait;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 mod labels;
 mod versions;
+mod withdrawals;
 
 #[async_trait]
 impl PromptStore for SqliteStore {
@@ -53,6 +57,12 @@ impl PromptStore for SqliteStore {
             .await
     }
 
+    async fn version_times(&self, prompt: &PromptName) -> Result<BTreeMap<Version, Timestamp>, PromptError> {
+        let prompt = prompt.clone();
+        self.read(move |connection| versions::times(connection, &prompt))
+            .await
+    }
+
     async fn prompts(
         &self,
         after: Option<&PromptName>,
@@ -72,6 +82,16 @@ impl PromptStore for SqliteStore {
     async fn change_label(&self, request: LabelRequest) -> Result<LabelChange, PromptError> {
         self.write(Lane::Control, move |group| {
             labels::change(group.connection, group.now, request)
+        })
+        .await
+    }
+
+    async fn change_labels(&self, requests: Vec<LabelRequest>) -> Result<Vec<LabelChange>, PromptError> {
+        self.write(Lane::Control, move |group| {
+            let changes = requests.into_iter();
+            changes
+                .map(|request| labels::change(group.connection, group.now, request))
+                .collect()
         })
         .await
     }
@@ -96,6 +116,13 @@ impl PromptStore for SqliteStore {
         let (prompt, label) = (prompt.clone(), label.clone());
         self.write(Lane::Control, move |group| {
             labels::protect(group.connection, &prompt, &label, protected)
+        })
+        .await
+    }
+
+    async fn withdraw(&self, request: Withdrawal) -> Result<(), PromptError> {
+        self.write(Lane::Control, move |group| {
+            withdrawals::withdraw(group.connection, group.now, request)
         })
         .await
     }

@@ -8,6 +8,7 @@ use crate::store::rows;
 use crate::store::rows::prompt::{DraftRow, ScoresRow};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::collections::BTreeMap;
 
 /// Evaluations that are read of one version; the newest ones.
 const EVALUATIONS_READ_MAX: i64 = 1_000;
@@ -59,8 +60,8 @@ pub(super) fn create(
         None => add_prompt(connection, name, draft.template.kind())?,
     };
     draft::check_kind(name, prompt.kind, &draft)?;
-    let version = newest(connection, prompt.id)?.map_or(Ok(Version::FIRST), |(newest, _)| {
-        let next = newest.get().saturating_add(1);
+    let version = highest(connection, prompt.id)?.map_or(Ok(Version::FIRST), |highest| {
+        let next = highest.get().saturating_add(1);
         Version::new(next).map_err(|error| rows::corrupt("a version number", error))
     })?;
     insert(connection, &prompt, version, now, &author, &draft)?;
@@ -108,14 +109,19 @@ fn insert(
     Ok(())
 }
 
-/// The newest version and when it was created.
-pub(super) fn newest(
-    connection: &Connection,
-    prompt: i64,
-) -> Result<Option<(Version, Timestamp)>, StoreError> {
+/// The highest number that was ever given to a version.
+pub(super) fn highest(connection: &Connection, prompt: i64) -> Result<Option<Version>, StoreError> {
+    let found: Option<i64> = connection
+        .prepare_cached("SELECT max(version) FROM prompt_versions WHERE prompt = ?1")?
+        .query_row([prompt], |row| row.get(0))?;
+    found.map(rows::version).transpose()
+}
+
+/// The newest version that is offered, and when it was created.
+fn newest(connection: &Connection, prompt: i64) -> Result<Option<(Version, Timestamp)>, StoreError> {
     let found: Option<(i64, String)> = connection
         .prepare_cached(
-            "SELECT version, created_at FROM prompt_versions WHERE prompt = ?1
+            "SELECT version, created_at FROM offered_versions WHERE prompt = ?1
              ORDER BY version DESC LIMIT 1",
         )?
         .query_row([prompt], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -133,7 +139,7 @@ pub(super) fn newest(
 /// Whether the prompt has that version.
 pub(super) fn exists(connection: &Connection, prompt: i64, version: Version) -> Result<bool, StoreError> {
     let exists = connection
-        .prepare_cached("SELECT 1 FROM prompt_versions WHERE prompt = ?1 AND version = ?2")?
+        .prepare_cached("SELECT 1 FROM offered_versions WHERE prompt = ?1 AND version = ?2")?
         .exists([prompt, i64::from(version.get())])?;
     Ok(exists)
 }
@@ -167,6 +173,27 @@ pub(super) fn list(
     Ok(select(connection, name, &prompt, below, limit)?)
 }
 
+/// When each version was created.
+pub(super) fn times(
+    connection: &Connection,
+    name: &PromptName,
+) -> Result<BTreeMap<Version, Timestamp>, PromptError> {
+    let prompt = prompt_row(connection, name)?;
+    Ok(times_of(connection, prompt.id)?)
+}
+
+fn times_of(connection: &Connection, prompt: i64) -> Result<BTreeMap<Version, Timestamp>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT version, created_at FROM offered_versions WHERE prompt = ?1")?;
+    let mut found = statement.query([prompt])?;
+    let mut times = BTreeMap::new();
+    while let Some(row) = found.next()? {
+        let at = rows::parse("the time of a version", row.get_ref(1)?.as_str()?)?;
+        times.insert(rows::version(row.get(0)?)?, at);
+    }
+    Ok(times)
+}
+
 fn select(
     connection: &Connection,
     name: &PromptName,
@@ -175,7 +202,7 @@ fn select(
     limit: i64,
 ) -> Result<Vec<PromptVersion>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT version, created_at, author, draft FROM prompt_versions
+        "SELECT version, created_at, author, draft FROM offered_versions
          WHERE prompt = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3",
     )?;
     let mut found = statement.query(params![prompt.id, below, limit])?;
@@ -266,7 +293,8 @@ fn evaluation(row: &Row<'_>) -> Result<Evaluation, StoreError> {
 /// One prompt.
 pub(super) fn prompt(connection: &Connection, name: &PromptName) -> Result<PromptSummary, PromptError> {
     let prompt = prompt_row(connection, name)?;
-    Ok(summary(connection, name.clone(), &prompt)?)
+    let summary = summary(connection, name.clone(), &prompt)?;
+    summary.ok_or_else(|| PromptError::UnknownPrompt(name.clone()))
 }
 
 /// All prompts, by name.
@@ -288,8 +316,11 @@ fn names(
     after: Option<&PromptName>,
     limit: i64,
 ) -> Result<Vec<PromptName>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT name FROM prompts WHERE name > ?1 ORDER BY name LIMIT ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT name FROM prompts
+         WHERE name > ?1 AND EXISTS (SELECT 1 FROM offered_versions WHERE prompt = prompts.id)
+         ORDER BY name LIMIT ?2",
+    )?;
     // No name is empty, so every name comes after the empty text.
     let after = after.map_or("", PromptName::as_str);
     let mut found = statement.query(params![after, limit])?;
@@ -300,19 +331,21 @@ fn names(
     Ok(names)
 }
 
+/// The prompt, unless all of its versions were withdrawn.
 fn summary(
     connection: &Connection,
     name: PromptName,
     prompt: &PromptRow,
-) -> Result<PromptSummary, StoreError> {
-    let (newest, updated_at) = newest(connection, prompt.id)?
-        .ok_or_else(|| rows::corrupt("a prompt", format_args!("`{name}` has no version")))?;
-    Ok(PromptSummary {
+) -> Result<Option<PromptSummary>, StoreError> {
+    let Some((newest, updated_at)) = newest(connection, prompt.id)? else {
+        return Ok(None);
+    };
+    Ok(Some(PromptSummary {
         prompt: name,
         kind: prompt.kind,
         newest,
         updated_at,
         labels: labels::all(connection, prompt.id)?,
         protected: labels::protected(connection, prompt.id)?,
-    })
+    }))
 }

@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, Uri, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
@@ -136,6 +137,16 @@ impl Access {
     }
 
     fn caller(&self, headers: &HeaderMap, needed: Option<Scope>) -> Result<Caller, Problem> {
+        self.caller_by(headers, |headers| bearer(headers).map(Cow::Borrowed), needed)
+    }
+
+    /// Who asks, in a protocol that has a place of its own for the token.
+    pub(super) fn caller_by(
+        &self,
+        headers: &HeaderMap,
+        token: impl FnOnce(&HeaderMap) -> Result<Cow<'_, str>, Problem>,
+        needed: Option<Scope>,
+    ) -> Result<Caller, Problem> {
         if self.is_open() {
             let actor = open_actor(headers)?;
             return Ok(Caller {
@@ -143,7 +154,7 @@ impl Access {
                 is_admin: true,
             });
         }
-        let token = bearer(headers)?;
+        let token = token(headers)?;
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let tokens = self.tokens.load();
         let granted = tokens.get(&hash).ok_or_else(|| {
@@ -168,9 +179,9 @@ impl Access {
 
 /// Who asks.
 #[derive(Debug)]
-struct Caller {
-    actor: Actor,
-    is_admin: bool,
+pub(super) struct Caller {
+    pub(super) actor: Actor,
+    pub(super) is_admin: bool,
 }
 
 /// Whether a host, with or without a port, is this machine by a name that nobody else can give out.

@@ -10,6 +10,7 @@ mod edge;
 mod events;
 mod extract;
 mod health;
+mod langfuse;
 mod observations;
 mod openapi;
 mod page;
@@ -125,5 +126,5 @@ pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
 
 /// Every route of the API, for a server that adds routes of its own and then [`wrap`]s them all.
 pub fn routes() -> Router<Arc<App>> {
-    openapi::routes().split_for_parts().0
+    openapi::routes().split_for_parts().0.merge(langfuse::routes())
 }

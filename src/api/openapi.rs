@@ -80,7 +80,8 @@ fn skeleton() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Progressive rollouts of prompts. Every refusal is a problem (RFC 9457) with a stable `code`. \
-             Scopes: `operate` includes `assign` and `observe`, `admin` includes everything.",
+             Scopes: `operate` includes `assign` and `observe`, `admin` includes everything. The protocols of \
+             other systems (Langfuse's under `/api/public`) are described by those.",
         ))
         .license(Some(License::new("Apache-2.0")))
         .build();

@@ -355,7 +355,7 @@ async fn resolve(app: &App, prompt: &PromptName, which: Which<'_>) -> Result<Res
 }
 
 /// Where a label points; `latest` is computed, and only for those who ask for it by name.
-fn labelled(summary: &PromptSummary, label: &Label) -> Result<Version, PromptError> {
+pub(super) fn labelled(summary: &PromptSummary, label: &Label) -> Result<Version, PromptError> {
     match summary.labels.get(label) {
         Some(version) => Ok(*version),
         None if label.as_str() == LATEST => Ok(summary.newest),

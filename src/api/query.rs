@@ -115,7 +115,7 @@ fn bad(detail: impl Into<Cow<'static, str>>) -> Problem {
 }
 
 /// Undoes percent-encoding and `+` for a blank; none for what is neither, or not UTF-8.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Some(Cow::Borrowed(text));
     }

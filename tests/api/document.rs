@@ -52,7 +52,8 @@ async fn router_and_document_have_the_same_routes_and_methods() {
     }
 }
 
-/// The other way round: every path that the source gives to a router is in the document.
+/// The other way round: every path that the source gives to a router is in the document. Protocols of
+/// other systems have folders of their own, and descriptions of their own.
 #[test]
 fn every_path_in_the_source_is_in_the_document() {
     let contract = Contract::new();

@@ -152,11 +152,33 @@ impl Client {
         cursor: &str,
         most: usize,
     ) -> anyhow::Result<Vec<Value>> {
+        self.read_pages(path, &[], (items, cursor), most).await
+    }
+
+    /// All items of a list that comes in pages and is asked for with `query`.
+    pub(crate) async fn pages_of(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        items: &str,
+        cursor: &str,
+    ) -> anyhow::Result<Vec<Value>> {
+        self.read_pages(path, query, (items, cursor), usize::MAX).await
+    }
+
+    async fn read_pages(
+        &self,
+        path: &[&str],
+        asked: &[(&str, &str)],
+        (items, cursor): (&str, &str),
+        most: usize,
+    ) -> anyhow::Result<Vec<Value>> {
         let mut found = Vec::new();
         let mut next: Option<String> = None;
         while found.len() < most {
             let rows = (most - found.len()).min(PAGE_ROWS_MAX).to_string();
-            let mut query = vec![("limit", rows.as_str())];
+            let mut query = asked.to_vec();
+            query.push(("limit", rows.as_str()));
             query.extend(next.as_deref().map(|next| (cursor, next)));
             let mut page = self.get(path, &query).await?;
             let Value::Array(rows) = page[items].take() else {

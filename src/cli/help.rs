@@ -23,7 +23,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("Users", &["assign", "hash"]),
-    ("Prompts", &["prompt"]),
+    ("Prompts", &["prompt", "why"]),
 ];
 
 /// Puts the verbs of `command` into groups.

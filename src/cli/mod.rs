@@ -26,6 +26,7 @@ pub mod server;
 mod status;
 mod token;
 mod users;
+mod why;
 mod wire;
 
 use self::help::examples;
@@ -103,6 +104,7 @@ enum RemoteVerb {
     Assign(assign::Assign),
     #[command(subcommand)]
     Prompt(prompt::Prompt),
+    Why(why::Why),
 }
 
 /// Reads the command line of this process, does what it asks, and tells how that went.
@@ -153,6 +155,7 @@ async fn ask(verb: RemoteVerb) -> anyhow::Result<()> {
         RemoteVerb::Rollback(args) => rollouts::command(rollout::Verb::RollBack, &args).await,
         RemoteVerb::Assign(args) => assign::run(&args).await,
         RemoteVerb::Prompt(verb) => prompt::run(&verb).await,
+        RemoteVerb::Why(args) => why::run(&args).await,
     }
 }
 

@@ -53,6 +53,9 @@ pub(crate) struct Rollout {
     pub(crate) exposure: Option<f64>,
     /// Why it does not move.
     pub(crate) stay: Option<Told>,
+    /// When it began.
+    #[serde(default)]
+    pub(crate) started_at: String,
     /// When the present phase or step began.
     pub(crate) changed_at: String,
     /// Exposure of each step.
@@ -89,6 +92,14 @@ pub(crate) struct Status {
 pub(crate) struct PolicyLine {
     pub(crate) policy: String,
     pub(crate) rollout: Option<Rollout>,
+}
+
+/// A policy and the prompt that it steers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PolicyPrompt {
+    #[serde(rename = "name")]
+    pub(crate) policy: String,
+    pub(crate) prompt: String,
 }
 
 /// A mistake, or something to think about, in a policy file.
@@ -189,7 +200,7 @@ pub(crate) struct PerArm {
 }
 
 /// What one metric shows; differences are treatment − control.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MetricEvidence {
     pub(crate) metric: String,
@@ -213,7 +224,7 @@ pub(crate) struct MetricEvidence {
 }
 
 /// What the candidate shows against control as it was.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PastEvidence {
     pub(crate) limit: Option<f64>,
@@ -223,7 +234,7 @@ pub(crate) struct PastEvidence {
 }
 
 /// Numbers of one arm.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ArmEvidence {
     pub(crate) count: u64,
     pub(crate) mean: Option<f64>,
@@ -233,7 +244,7 @@ pub(crate) struct ArmEvidence {
 }
 
 /// What one quantile of a metric shows.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct QuantileEvidence {
     pub(crate) quantile: f64,
@@ -247,7 +258,7 @@ pub(crate) struct QuantileEvidence {
 }
 
 /// An interval; an end is missing where it is unbounded.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Interval {
     pub(crate) lower: Option<f64>,
     pub(crate) upper: Option<f64>,

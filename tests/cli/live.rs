@@ -74,6 +74,7 @@ fn a_rollout_from_start_to_rollback() {
     live.show(&mut transcript, "status");
     live.show(&mut transcript, "explain greeting");
     live.show(&mut transcript, "prompt history team/greeting");
+    live.show(&mut transcript, "why team/greeting");
     insta::assert_snapshot!(transcript);
 }
 

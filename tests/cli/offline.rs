@@ -242,6 +242,7 @@ fn the_verbs_are_listed_in_groups() {
       lint      Check policy files, and show every problem of all of them at once
       schema    Print the JSON Schema of policy files (draft 2020-12)
       plan      Foretell how long a rollout takes, and how many users meet a worse candidate
+      replay    Run recorded observations through a policy: what it would have done, at which line, and why
 
     Rollouts:
       start     Start a rollout: try a version on a policy's users, step by step
@@ -260,6 +261,7 @@ fn the_verbs_are_listed_in_groups() {
 
     Prompts:
       prompt    Make, show and compare versions of prompts, and move their labels
+      why       Tell which version held which label when, who moved it and why, and whether quality changed
 
     Options:
       -h, --help     Print help

@@ -94,6 +94,25 @@ fn comparison(assessment: &Assessment) -> String {
     table.render(INDENT) + &intervals + &cut
 }
 
+/// Treatment − control with its interval, the means that it is of, and how many observations there are.
+pub(in crate::cli) fn difference(metric: &MetricEvidence) -> String {
+    let show = if metric.relative {
+        signed_share
+    } else {
+        figures::signed
+    };
+    let (control, treatment) = (&metric.control, &metric.treatment);
+    format!(
+        "{} {}, from {} to {}, by {} and {} observations",
+        number(metric.difference, show).render(),
+        interval(metric, show).render(),
+        mean(control).render(),
+        mean(treatment).render(),
+        figures::count(control.count),
+        figures::count(treatment.count),
+    )
+}
+
 /// One quantile, below its metric.
 fn quantile_row(quantile: &QuantileEvidence) -> [Cell; 10] {
     let QuantileEvidence {

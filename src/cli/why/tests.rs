@@ -1,0 +1,93 @@
+use super::*;
+
+fn change(at: &str, label: &str, to: Option<u32>, reason: &str) -> LabelChange {
+    view(&json!({
+        "label": label, "from": null, "to": to, "at": at, "actor": "anna", "reason": reason, "rollout": null,
+    }))
+    .unwrap()
+}
+
+/// Newest first, as the journal is read.
+fn journal() -> Vec<LabelChange> {
+    vec![
+        change("2026-11-21T15:00:00Z", "production", Some(14), "promotion of r7"),
+        change("2026-11-21T12:00:00Z", "canary", None, "tidied up"),
+        change("2026-11-20T09:00:00Z", "canary", Some(14), "shorter"),
+        change("2026-11-20T09:00:00Z", "canary", Some(14), "shorter, again"),
+        change("2026-10-01T08:00:00Z", "production", Some(13), "first"),
+    ]
+}
+
+#[test]
+fn a_stay_ends_where_the_next_begins() {
+    let told: Vec<String> = tenure::tenures(&journal())
+        .iter()
+        .map(|stay| {
+            let until = stay.until.as_deref().unwrap_or("now");
+            format!(
+                "{} {} {} to {until}: {}",
+                stay.label, stay.version, stay.from, stay.reason
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "canary 14 2026-11-20T09:00:00Z to 2026-11-21T12:00:00Z: shorter, again",
+            "production 14 2026-11-21T15:00:00Z to now: promotion of r7",
+            "production 13 2026-10-01T08:00:00Z to 2026-11-21T15:00:00Z: first",
+        ]
+    );
+}
+
+fn rollout(candidate: u32, began: &str, phase: &str) -> Rollout {
+    view(&json!({
+        "id": "r7", "policy": "answer", "stable": 13, "candidate": candidate,
+        "phase": {"code": phase, "text": "the candidate is the stable version"}, "exposure": null,
+        "stay": null, "startedAt": began, "changedAt": "2026-11-21T16:00:00Z", "ladder": null, "verdict": null,
+    }))
+    .unwrap()
+}
+
+fn metric(name: &str, verdict: &str, past: Value) -> Value {
+    json!({
+        "metric": name, "role": "guardrail", "control": {"count": 10_000, "mean": 0.8125},
+        "treatment": {"count": 9_000, "mean": 0.8015}, "difference": -0.011,
+        "interval": {"lower": -0.018, "upper": -0.004}, "margin": 0.02, "logEWorse": 3.0,
+        "logENonInferior": 4.0, "logELimit": null, "past": past, "verdict": verdict,
+    })
+}
+
+#[test]
+fn a_rollout_speaks_for_its_candidate_while_it_ran() {
+    let stays = tenure::tenures(&journal());
+    let concerned = |candidate, began, phase| {
+        let comparison = Comparison::new(rollout(candidate, began, phase), Vec::new()).unwrap();
+        let concerned = stays.iter().filter(|stay| comparison.concerns(stay));
+        concerned.map(|stay| stay.label.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        concerned(14, "2026-11-20T09:00:01Z", "promoted"),
+        ["canary", "production"]
+    );
+    assert_eq!(concerned(14, "2026-11-21T13:00:00Z", "ramping"), ["production"]);
+    assert_eq!(concerned(12, "2026-11-20T09:00:01Z", "promoted"), [""; 0]);
+}
+
+#[test]
+fn each_guarded_metric_is_answered() {
+    let past = json!({"limit": 0.79, "treated": 4_211, "logE": -3.0, "threshold": 5.3});
+    let metrics = vec![
+        metric("faithfulness", "pass", past),
+        metric("errors", "fail", Value::Null),
+        metric("tone", "inconclusive", Value::Null),
+    ];
+    let comparison = Comparison::new(rollout(14, "2026-11-20T09:00:01Z", "promoted"), metrics).unwrap();
+    let mut stays = tenure::tenures(&journal());
+    for stay in stays.iter_mut().filter(|stay| comparison.concerns(stay)) {
+        stay.comparisons.push(comparison.clone());
+    }
+    let page = anstream::adapter::strip_str(&page::render("answer", None, &stays)).to_string();
+    insta::assert_snapshot!(page);
+    assert!(page::render("answer", Some(9), &[]).contains("version 9 has never held a label"));
+}

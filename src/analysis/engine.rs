@@ -179,15 +179,37 @@ impl Engine {
     ///
     /// Intervals hold at once for all looks with probability 1 − alpha, half of alpha on each side.
     pub fn assess(&self, now: Timestamp, since: Timestamp, comparison: Comparison) -> Assessment {
-        let view = Viewpoint {
+        self.seen_from(&Viewpoint {
             now,
             since,
             comparison,
             silence_max: self.silence_max,
             threshold: self.alpha.log_threshold(),
-            interval_threshold: self.alpha.log_threshold() + std::f64::consts::LN_2,
-        };
-        let metrics: Vec<Evidence> = self.metrics.iter().map(|metric| metric.evidence(&view)).collect();
+            intervals: true,
+        })
+    }
+
+    /// The conclusion as [`assess`](Self::assess) draws it, without the intervals of differences and
+    /// quantiles: nothing is decided by them, and they are most of the work.
+    pub fn assess_to_decide(&self, now: Timestamp, since: Timestamp, comparison: Comparison) -> Assessment {
+        self.seen_from(&Viewpoint {
+            now,
+            since,
+            comparison,
+            silence_max: self.silence_max,
+            threshold: self.alpha.log_threshold(),
+            intervals: false,
+        })
+    }
+
+    fn seen_from(&self, view: &Viewpoint) -> Assessment {
+        let Viewpoint {
+            now,
+            since,
+            comparison,
+            ..
+        } = *view;
+        let metrics: Vec<Evidence> = self.metrics.iter().map(|metric| metric.evidence(view)).collect();
         let Conclusion {
             verdict,
             log_e_open,

@@ -24,8 +24,16 @@ pub(super) struct Viewpoint {
     pub(super) silence_max: SignedDuration,
     /// What the combined log e-value must reach: −ln alpha.
     pub(super) threshold: f64,
-    /// What a null's log e-value must reach for the null to lie outside of the interval.
-    pub(super) interval_threshold: f64,
+    /// Whether intervals are shown.
+    pub(super) intervals: bool,
+}
+
+impl Viewpoint {
+    /// What a null's log e-value must reach for the null to lie outside of the interval of a difference:
+    /// half of alpha is on each side.
+    fn interval_threshold(&self) -> f64 {
+        self.threshold + std::f64::consts::LN_2
+    }
 }
 
 impl MetricEngine {
@@ -53,7 +61,7 @@ impl MetricEngine {
             control: self.control.evidence(logarithmic),
             treatment: self.treatment.evidence(logarithmic),
             quantiles: match contrast {
-                Some(Compared::Quantiles(quantiles)) => quantiles.evidence(view.threshold),
+                Some(Compared::Quantiles(quantiles)) => quantiles.evidence(view),
                 Some(Compared::Values(_)) | None => Vec::new(),
             },
             relative: logarithmic,
@@ -83,7 +91,8 @@ impl MetricEngine {
         };
         let difference = contrast.difference();
         let interval = difference
-            .zip(contrast.half_width(view.interval_threshold))
+            .filter(|_| view.intervals)
+            .and_then(|difference| Some((difference, contrast.half_width(view.interval_threshold())?)))
             .map(|(difference, half_width)| self.cut(difference, half_width))
             .filter(|(lower, upper)| lower.is_finite() && upper.is_finite());
         let effect = Effect {
@@ -157,10 +166,16 @@ impl Quantiles {
         }
     }
 
-    fn evidence(&self, log_threshold: f64) -> Vec<QuantileEvidence> {
+    fn evidence(&self, view: &Viewpoint) -> Vec<QuantileEvidence> {
         let of_test = |test: &QuantileTest| {
             let (quantile, reading) = (test.settings.quantile, test.reading());
-            let interval = |arm: &Sketch| arm.interval(quantile, log_threshold, reading.design_effect);
+            let interval = |arm: &Sketch| {
+                if view.intervals {
+                    arm.interval(quantile, view.threshold, reading.design_effect)
+                } else {
+                    QuantileInterval::default()
+                }
+            };
             QuantileEvidence {
                 quantile,
                 control: self.control.quantile(quantile.ratio()).map(LogBin::middle),

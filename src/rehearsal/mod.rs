@@ -108,9 +108,17 @@ impl Rehearsal {
         self.course.state.exposure(&self.course.policy)
     }
 
-    /// The last conclusion.
-    pub fn assessment(&self) -> Option<&Assessment> {
-        self.course.assessment.as_deref()
+    /// The conclusion at the end of the last closed tick, or that with which it came to its end.
+    pub fn assessment(&self) -> Assessment {
+        let begun = self.course.state.started_at;
+        let now = self
+            .through()
+            .map_or(begun, |through| begun.max(through.next().begins()));
+        if self.is_over() {
+            self.course.latest(now)
+        } else {
+            self.course.assess(now)
+        }
     }
 
     /// The last tick that is closed.
@@ -194,7 +202,11 @@ impl Rehearsal {
     /// What the controller does with one rollout in one of its ticks.
     fn look(&mut self, now: Timestamp) -> Vec<Transition> {
         self.judged = Tick::of(now);
-        self.course.judge(now);
+        self.course.judge_to_decide(now);
+        if self.decide(now).is_some() {
+            // What is kept with a transition has everything that there is to show.
+            self.course.judge(now);
+        }
         let mut moved = Vec::new();
         loop {
             while moved.len() < MOVES_PER_TICK_MAX

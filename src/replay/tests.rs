@@ -216,13 +216,7 @@ fn wrong_lines_are_named_and_the_others_count() {
         ]
     );
     assert_eq!((replay.counts().read, replay.counts().observations()), (20, 16));
-    let excluded = replay
-        .rehearsal()
-        .unwrap()
-        .assessment()
-        .unwrap()
-        .data
-        .out_of_range;
+    let excluded = replay.rehearsal().unwrap().assessment().data.out_of_range;
     assert_eq!(excluded.control, 1);
 }
 
@@ -244,7 +238,7 @@ fn the_split_is_held_against_the_plan_that_is_named() {
             ..settings()
         };
         let (replay, _) = run(settings, &both_arms(15));
-        replay.rehearsal().unwrap().assessment().unwrap().data.split
+        replay.rehearsal().unwrap().assessment().data.split
     };
     assert_eq!(assessed(Planned::Nothing).users.total(), 0);
     let wrong = assessed(Planned::Share(Exposure::from_ppm(50_000).unwrap()));

@@ -75,6 +75,16 @@ impl Course {
         self.assessment = Some(Arc::new(self.assess(now)));
     }
 
+    /// Draws the conclusion of this moment as far as it decides anything; see
+    /// [`Engine::assess_to_decide`].
+    pub fn judge_to_decide(&mut self, now: Timestamp) {
+        let comparison = self.state.comparison(&self.policy);
+        let assessment = self
+            .engine
+            .assess_to_decide(now, self.state.entered_at, comparison);
+        self.assessment = Some(Arc::new(assessment));
+    }
+
     /// The last conclusion, or one of this moment when there is none yet.
     pub fn latest(&self, now: Timestamp) -> Assessment {
         match &self.assessment {
@@ -119,7 +129,8 @@ impl Course {
         turns
     }
 
-    fn assess(&self, now: Timestamp) -> Assessment {
+    /// The conclusion of this moment, which is not kept.
+    pub fn assess(&self, now: Timestamp) -> Assessment {
         let comparison = self.state.comparison(&self.policy);
         self.engine.assess(now, self.state.entered_at, comparison)
     }

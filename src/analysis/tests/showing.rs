@@ -1,7 +1,7 @@
 //! Intervals, margins and "how many more", as people see them.
 
 use super::*;
-use crate::analysis::Verdict;
+use crate::analysis::{QuantileInterval, Verdict};
 use proptest::prelude::*;
 
 const GOOD: Values = Values::Around(0.75);
@@ -245,5 +245,32 @@ proptest! {
         let (higher, lower) = (assess(Better::Higher), assess(Better::Lower));
         prop_assert_eq!(higher.difference, lower.difference);
         prop_assert_eq!(higher.interval, lower.interval);
+    }
+}
+
+#[test]
+fn what_is_decided_by_is_all_but_the_intervals() {
+    let mut world = World::new(vec![score("quality"), latency("latency", &[500_000, 950_000])]);
+    let slow = Values::LogNormal(1.2, 0.6);
+    let tick = [
+        ("quality", GOOD, GOOD),
+        ("latency", Values::LogNormal(1.0, 0.6), slow),
+    ];
+    for _ in 0..20 {
+        world.pass(5, &tick);
+        let mut whole = world.assess();
+        let shown = whole.metrics.iter().flat_map(|evidence| evidence.interval);
+        assert_eq!(shown.count(), 1);
+        for evidence in &mut whole.metrics {
+            evidence.interval = None;
+            for quantile in &mut evidence.quantiles {
+                quantile.control_interval = QuantileInterval::default();
+                quantile.treatment_interval = QuantileInterval::default();
+            }
+        }
+        let brief = world
+            .engine
+            .assess_to_decide(at(world.second), at(START), Comparison::Concurrent);
+        assert_eq!(brief, whole);
     }
 }

@@ -106,9 +106,7 @@ pub(super) fn end(
                 screen::harmless(&explain::stay(rehearsal.stay(), at))
             ));
         }
-        if let Some(assessment) = rehearsal.assessment() {
-            text.push_str(&shown(assessment, numbers)?);
-        }
+        text.push_str(&shown(&rehearsal.assessment(), numbers)?);
     }
     text.push_str(&format!("\n{}\n", paint(STRONG, "LINES")));
     for line in counts(replay.counts(), bad_told) {

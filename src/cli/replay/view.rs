@@ -57,8 +57,8 @@ pub(super) struct EndView {
     exposure: f64,
     /// Why it does not move.
     stay: StayView,
-    /// The last numbers.
-    assessment: Option<AssessmentView>,
+    /// The numbers of that moment, or of the end of the rollout.
+    assessment: AssessmentView,
 }
 
 /// How many lines went where.
@@ -127,7 +127,7 @@ impl EndView {
             phase: (&rehearsal.state().phase).into(),
             exposure: rehearsal.exposure().ratio(),
             stay: StayView::new(rehearsal.stay(), at),
-            assessment: rehearsal.assessment().map(Into::into),
+            assessment: (&rehearsal.assessment()).into(),
         })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Nothing here decides anything about a rollout: the world sends observations, moves the clock,
 //! breaks things on schedule and looks on. Randomness comes from a seed alone and time from a clock
-//! that is moved by hand, so that one seed is one run, byte for byte.
+//! that is moved by hand, so that one seed is one run, byte for byte. `trials` leaves controller, store
+//! and registry out, and rehearses one rollout by the thousand.
 
 pub mod checker;
 pub mod faults;
@@ -10,5 +11,6 @@ pub mod population;
 pub mod senders;
 pub mod stream;
 pub mod traffic;
+pub mod trials;
 pub mod variates;
 pub mod world;

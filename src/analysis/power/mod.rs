@@ -8,7 +8,7 @@
 //! simulations ([`P90_PER_MEDIAN`]).
 
 use crate::ids::{Exposure, MetricName};
-use crate::policy::{Margin, Policy, Role};
+use crate::policy::{Margin, Metric, Policy, Role};
 use std::collections::BTreeMap;
 
 mod cautions;
@@ -20,6 +20,7 @@ mod tests;
 mod values;
 
 pub use cautions::Caution;
+pub use values::{Moments, Values};
 
 /// How many treated observations nine of ten detections have needed at most, over their median: 1.8 to
 /// 2.3 in simulations of regressions that need more than the least sample (STATISTICS 7).
@@ -255,6 +256,57 @@ pub fn forecast(
     })
 }
 
+/// The values of a metric under both versions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ArmValues {
+    /// Under the stable version.
+    pub stable: Values,
+    /// Under the candidate.
+    pub candidate: Values,
+}
+
+/// The values of every metric of `policy`, in its order, when the candidate makes these changes, for the
+/// better or for the worse; of several changes of a metric, the last one counts.
+///
+/// # Errors
+/// When a baseline is impossible, or a change leaves the range of a metric or is of none.
+pub fn values(
+    policy: &Policy,
+    conditions: &Conditions,
+    changes: &[(MetricName, Change)],
+) -> Result<Vec<ArmValues>, ConditionsError> {
+    conditions.check(policy)?;
+    let unknown = changes
+        .iter()
+        .find(|(name, _)| policy.metrics.iter().all(|metric| metric.name != *name));
+    if let Some((metric, _)) = unknown {
+        return Err(ConditionsError::NoSuchMetric {
+            metric: metric.clone(),
+        });
+    }
+    let both = |metric: &Metric| {
+        let baseline = Baseline::of(metric, conditions);
+        let stable = Values::stable(metric, baseline)?;
+        let change = changes.iter().rfind(|(name, _)| metric.name == *name);
+        let candidate = match change {
+            Some((_, change)) => stable.changed(metric, baseline.centre, *change),
+            None => Some(stable),
+        };
+        let candidate = candidate.ok_or_else(|| ConditionsError::leaves_range(metric))?;
+        Ok(ArmValues { stable, candidate })
+    };
+    policy.metrics.iter().map(both).collect()
+}
+
+impl ConditionsError {
+    fn leaves_range(metric: &Metric) -> Self {
+        Self::Change {
+            metric: metric.name.clone(),
+            why: "its values would leave their range",
+        }
+    }
+}
+
 /// Regressions by one, two and five margins of every metric that acts, as far as they are possible.
 pub fn regressions_in_margins(policy: &Policy, conditions: &Conditions) -> Vec<(MetricName, Change)> {
     policy
@@ -264,7 +316,7 @@ pub fn regressions_in_margins(policy: &Policy, conditions: &Conditions) -> Vec<(
 }
 
 fn assumptions(policy: &Policy, conditions: &Conditions) -> Vec<Assumption> {
-    let assumption = |metric: &crate::policy::Metric| {
+    let assumption = |metric: &Metric| {
         let given = conditions
             .baselines
             .get(&metric.name)

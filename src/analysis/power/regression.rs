@@ -75,7 +75,7 @@ pub(super) fn foretell(
     let candidate = outlook
         .stable
         .changed(metric, baseline.centre, change)
-        .ok_or_else(|| refused("its values would leave their range"))?;
+        .ok_or_else(|| ConditionsError::leaves_range(metric))?;
     if !is_worse(metric, change) {
         return Err(refused("that is no regression"));
     }

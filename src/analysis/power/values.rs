@@ -22,20 +22,27 @@ const LOG_MAX: f64 = 100.0;
 
 /// How the values of one metric are distributed in one arm.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Values {
+pub enum Values {
     /// Numbers in a range.
     Scores(Moments),
     /// 1 with this probability, else 0.
     Rate(f64),
     /// Numbers above 0 whose logarithm is normal with this mean and standard deviation.
-    Lognormal { mean_log: f64, sigma: f64 },
+    Lognormal {
+        /// The mean of the logarithm.
+        mean_log: f64,
+        /// The standard deviation of the logarithm, above 0.
+        sigma: f64,
+    },
 }
 
 /// A mean and a variance.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Moments {
-    pub(super) mean: f64,
-    pub(super) variance: f64,
+pub struct Moments {
+    /// The mean.
+    pub mean: f64,
+    /// The variance.
+    pub variance: f64,
 }
 
 impl Moments {

@@ -13,5 +13,6 @@ mod cli {
     mod ready;
     mod replay;
     mod serving;
+    mod simulating;
     mod world;
 }

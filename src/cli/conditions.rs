@@ -22,17 +22,20 @@ pub struct VisitArgs {
     pub icc: f64,
 }
 
+/// A number from 1, as an argument.
 fn at_least_one(text: &str) -> Result<f64, &'static str> {
     let number = number(text).filter(|number| *number >= 1.0);
     number.ok_or("must be a number from 1")
 }
 
-fn not_negative(text: &str) -> Result<f64, &'static str> {
+/// A number from 0, as an argument.
+pub(crate) fn not_negative(text: &str) -> Result<f64, &'static str> {
     let number = number(text).filter(|number| *number >= 0.0);
     number.ok_or("must be a number from 0")
 }
 
-fn correlation(text: &str) -> Result<f64, &'static str> {
+/// A number from 0 to 1, as an argument.
+pub(crate) fn correlation(text: &str) -> Result<f64, &'static str> {
     let number = number(text).filter(|number| (0.0..=1.0).contains(number));
     number.ok_or("must be a number from 0 to 1")
 }
@@ -119,13 +122,8 @@ impl About {
     }
 }
 
-/// What is known when the traffic is this, and the baselines are these.
-pub(crate) fn conditions(
-    policy: &Policy,
-    traffic: Traffic,
-    visits: &VisitArgs,
-    baselines: &[About],
-) -> Result<Conditions, Usage> {
+/// What is known when the traffic is this, and the baselines are these; everybody comes once.
+pub(crate) fn known(policy: &Policy, traffic: Traffic, baselines: &[About]) -> Result<Conditions, Usage> {
     let mut known = BTreeMap::new();
     for about in baselines {
         let baseline = baseline(about.declared(policy)?, about)?;
@@ -135,7 +133,7 @@ pub(crate) fn conditions(
     }
     Ok(Conditions {
         observations_per_hour: traffic.per_hour,
-        visits: visits.visits(),
+        visits: Visits::ONCE,
         baselines: known,
     })
 }

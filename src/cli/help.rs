@@ -15,7 +15,7 @@ pub(super) use examples;
 /// The verbs by what they are about, in the order in which they are met.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Server", &["serve", "demo", "token"]),
-    ("Policy files", &["lint", "schema", "plan", "replay"]),
+    ("Policy files", &["lint", "schema", "plan", "simulate", "replay"]),
     (
         "Rollouts",
         &[

@@ -23,6 +23,7 @@ pub mod schema;
 mod screen;
 mod serve;
 pub mod server;
+mod simulate;
 mod status;
 mod token;
 mod users;
@@ -54,6 +55,7 @@ enum Verb {
     Lint(lint::LintArgs),
     Schema(schema::SchemaArgs),
     Plan(plan::PlanArgs),
+    Simulate(simulate::SimulateArgs),
     Hash(hash::Hash),
     Replay(Box<replay::ReplayArgs>),
     #[command(flatten)]
@@ -135,6 +137,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Lint(args) => return Ok(lint::run(&args, &mut std::io::stdout().lock())?),
         Verb::Schema(args) => return Ok(schema::run(&args, &mut std::io::stdout().lock())?),
         Verb::Plan(args) => plan::run(&args)?,
+        Verb::Simulate(args) => simulate::run(&args)?,
         Verb::Hash(args) => hash::run(&args)?,
         Verb::Replay(args) => replay::run(&args)?,
         Verb::Remote(verb) => block_on(ask(*verb))?,

@@ -242,6 +242,7 @@ fn the_verbs_are_listed_in_groups() {
       lint      Check policy files, and show every problem of all of them at once
       schema    Print the JSON Schema of policy files (draft 2020-12)
       plan      Foretell how long a rollout takes, and how many users meet a worse candidate
+      simulate  Rehearse a policy many times, and count how often and how soon a candidate is taken back
       replay    Run recorded observations through a policy: what it would have done, at which line, and why
 
     Rollouts:
@@ -278,7 +279,7 @@ fn the_verbs_are_listed_in_groups() {
 
 #[test]
 fn the_help_of_every_verb_has_an_example() {
-    let verbs = "serve|lint|schema|plan|start|status|explain|approve|pause|resume|step|promote|rollback|assign|hash|\
+    let verbs = "serve|lint|schema|plan|simulate|start|status|explain|approve|pause|resume|step|promote|rollback|assign|hash|\
                  prompt create|prompt list|prompt show|prompt diff|prompt label|prompt protect|prompt history|\
                  prompt evaluate|token create|token list|token revoke";
     for verb in verbs.split('|') {

@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-mod page;
+pub(super) mod page;
 
 /// Foretell how long a rollout takes, and how many users meet a worse candidate
 ///
@@ -52,7 +52,10 @@ pub(crate) struct PlanArgs {
 /// Runs the verb.
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     let policy = lint::policy_in(&args.file)?;
-    let conditions = conditions::conditions(&policy, args.traffic, &args.visits, &args.baseline)?;
+    let conditions = Conditions {
+        visits: args.visits.visits(),
+        ..conditions::known(&policy, args.traffic, &args.baseline)?
+    };
     let regressions = if args.regression.is_empty() {
         regressions_in_margins(&policy, &conditions)
     } else {

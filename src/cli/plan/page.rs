@@ -272,7 +272,7 @@ fn outcome(regression: &RegressionForecast) -> [Cell; 4] {
 }
 
 /// A change in the units that people write.
-fn change(kind: MetricKind, change: Change) -> String {
+pub(crate) fn change(kind: MetricKind, change: Change) -> String {
     let sign = |size: f64| if size < 0.0 { "-" } else { "+" };
     match change {
         Change::Times(ratio) => {
@@ -305,6 +305,6 @@ fn hours(hours: Option<f64>) -> String {
     clippy::cast_sign_loss,
     reason = "float-to-integer casts saturate, which is what a count wants"
 )]
-fn rounded(number: f64) -> u64 {
+pub(crate) fn rounded(number: f64) -> u64 {
     number.ceil() as u64
 }

@@ -362,3 +362,24 @@ fn every_kind_can_be_foretold_in_its_margins() {
         assert!(matches!(one.outcome, Outcome::Caught { .. }), "{one:?}");
     }
 }
+
+#[test]
+fn what_nobody_declared_is_guessed_where_the_limit_leaves_room() {
+    let lines = [
+        "{name: a, kind: score, margin: 0.02, floor: 0.75}",
+        "{name: b, kind: score, margin: 0.02, better: lower, ceiling: 0.3}",
+        "{name: c, kind: rate, margin: 1pp, better: lower, ceiling: 4%}",
+        "{name: d, kind: rate, margin: 1pp, better: higher, floor: 97%}",
+        "{name: e, kind: latency, quantile: 95%, margin: 10%, ceiling: 500ms}",
+        "{name: f, kind: amount, margin: 10%, better: higher, floor: 3}",
+        "{name: g, kind: score, margin: 0.02, floor: 0.1}",
+    ];
+    let forecast = forecast(&policy("", &lines), &at(40.0), &[]).unwrap();
+    let centres = forecast
+        .assumptions
+        .iter()
+        .map(|assumption| assumption.baseline.centre);
+    for (centre, expected) in centres.zip([0.875, 0.15, 0.02, 0.985, 0.25, 6.0, 0.55]) {
+        close(centre, expected);
+    }
+}

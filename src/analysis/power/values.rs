@@ -100,7 +100,25 @@ fn inside(kind: MetricKind, baseline: f64) -> f64 {
     baseline.clamp(min + inset, max - inset)
 }
 
+/// A plausible centre: one that the metric's limit leaves room for, since nobody declares a limit that the
+/// stable version is beyond.
 fn guessed_centre(metric: &Metric) -> f64 {
+    let guess = centre_of_kind(metric);
+    let Some(limit) = metric.limit else {
+        return guess;
+    };
+    let (_, max) = metric.kind.range();
+    match (metric.better, metric.kind) {
+        (Better::Lower, MetricKind::Score { min, .. }) => guess.min(min / 2.0 + limit / 2.0),
+        (Better::Higher, MetricKind::Score { .. } | MetricKind::Rate) => guess.max(max / 2.0 + limit / 2.0),
+        (Better::Lower, MetricKind::Rate | MetricKind::Latency { .. } | MetricKind::Amount { .. }) => {
+            guess.min(limit / 2.0)
+        }
+        (Better::Higher, MetricKind::Latency { .. } | MetricKind::Amount { .. }) => guess.max(limit * 2.0),
+    }
+}
+
+fn centre_of_kind(metric: &Metric) -> f64 {
     let (min, max) = metric.kind.range();
     match metric.kind {
         MetricKind::Score { .. } => min / 2.0 + max / 2.0,

@@ -8,6 +8,7 @@
 //! number, be it declared or what control had in the `past`). A test reads each tick through `arm`, sums it in `variance`, and turns the sums into
 //! e-values by `mixture` (means) or `bernoulli` (rates). `verdict` makes one conclusion of all
 //! metrics, `evidence` shows each. `tally` adds up, `codec` and `checkpoint` write down.
+//! [`power`] asks all of that before a rollout begins, of data as they are expected.
 //!
 //! [`sequence`] is a library of bounds that hold at every look at once, each with its source: the
 //! intervals of quantiles and the test of the sample ratio are among them.

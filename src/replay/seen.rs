@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Users who are told apart, those with something left out counted for themselves: some 150 MB of them.
-/// Whoever comes new after so many does not count for the sample ratio.
+/// Users who are told apart, those with something left out counted for themselves: 75 MB of them, and half
+/// as much again while their table grows. Whoever comes new after so many does not count for the sample
+/// ratio.
 pub const USERS_MAX: usize = (1 << 23) / 8 * 7;
 
-/// Ids that are remembered at least, some 40 MB of them; a repeat from further back counts again.
-pub const IDS_REMEMBERED: usize = (1 << 20) / 8 * 7;
+/// Ids that are remembered at least; with those before them, 75 MB. A repeat from further back counts again.
+pub const IDS_REMEMBERED: usize = (1 << 22) / 8 * 7;
 
 /// Hashes are spread evenly already.
 #[derive(Debug, Default)]

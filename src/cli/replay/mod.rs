@@ -44,9 +44,10 @@ const BAD_LINES_TOLD_MAX: usize = 20;
 /// Whether users came to the arms as planned can be told only against a plan, and the record's exposure is
 /// not the policy's when another policy ran then: --planned says what was planned.
 ///
-/// One pass, in bounded memory: users are told apart up to 7 million of them, and lines wait for their turn
-/// in at most 256 MiB. Exit codes: 0 replayed, whatever came of it; 1 something cannot be read, or no line
-/// counts; 2 wrong usage.
+/// One pass, in bounded memory: users are told apart up to 7 million of them, an `id` is known again for 3
+/// million lines at least, and lines wait for their turn in at most 256 MiB.
+///
+/// Exit codes: 0 replayed, whatever came of it; 1 something cannot be read, or no line counts; 2 wrong usage.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "$ serin replay policies/order-status-answer.yaml october.ndjson.zst"

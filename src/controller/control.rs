@@ -4,12 +4,13 @@ use super::book::PolicyBook;
 use super::execute::Unfinished;
 use super::labels::SeenLabels;
 use super::running::Running;
+use super::unheard::Unheard;
 use super::{Board, CommandError, ControllerSide, Request};
 use crate::assignment::Route;
 use crate::clock::Clock;
 use crate::ids::{PolicyName, RegistryName, Tick};
 use crate::policy::{Policy, check};
-use crate::registry::Registry;
+use crate::registry::{Freshness, Registry};
 use crate::rollout::RolloutState;
 use crate::store::{Secret, Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -63,6 +64,8 @@ pub struct Controller {
     pub(super) looked_at: BTreeMap<PolicyName, Tick>,
     /// Effects that are committed and not finished.
     pub(super) unfinished: VecDeque<Unfinished>,
+    /// Label moves that may still be carried out, although nobody heard of them.
+    pub(super) unheard: Unheard,
     /// Policies whose status or route may have changed since they were published.
     pub(super) touched: BTreeSet<PolicyName>,
     /// Why the store could not do its part in the last tick that asked it for something.
@@ -103,6 +106,7 @@ impl Controller {
             labels: BTreeMap::new(),
             looked_at: BTreeMap::new(),
             unfinished: VecDeque::new(),
+            unheard: Unheard::default(),
             touched: BTreeSet::new(),
             store_error: None,
             board: Board::default(),
@@ -113,7 +117,7 @@ impl Controller {
         controller.read_folder().await;
         controller.restore().await?;
         let names: Vec<PolicyName> = controller.touched.iter().cloned().collect();
-        controller.read_labels(&names).await;
+        controller.read_labels(&names, Freshness::Now).await;
         controller.publish();
         Ok(controller)
     }
@@ -130,6 +134,7 @@ impl Controller {
         }
         self.rollouts = rollouts;
         self.unfinished = loaded.effects.into_iter().map(Unfinished::from).collect();
+        self.note_inherited(self.clock.now());
         Ok(())
     }
 

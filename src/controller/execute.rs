@@ -4,7 +4,7 @@ use super::Controller;
 use super::running::Running;
 use crate::clock::Stopwatch;
 use crate::ids::{Actor, Justification, PolicyName, RegistryName, RolloutId};
-use crate::registry::{MoveOutcome, MoveReason, Registry, RegistryError};
+use crate::registry::{Freshness, MoveOutcome, MoveReason, Registry, RegistryError};
 use crate::rollout::{Cause, LabelMove, LabelMoveOutcome, Phase, RolloutState, explain};
 use crate::store::{PendingEffect, StoreError};
 use crate::telemetry::MoveResult;
@@ -29,6 +29,10 @@ pub(super) struct Unfinished {
 impl Unfinished {
     pub(super) fn is_of(&self, rollout: RolloutId) -> bool {
         self.effect.label_move.rollout == rollout
+    }
+
+    pub(super) fn label_move(&self) -> &LabelMove {
+        &self.effect.label_move
     }
 }
 
@@ -74,7 +78,11 @@ impl Controller {
                 Errand::Run { name, registry, why } => {
                     let stopwatch = Stopwatch::start();
                     let label_move = &unfinished.effect.label_move;
-                    let outcome = run(registry.as_ref(), label_move, &why).await;
+                    let Ran { outcome, is_heard } = run(registry.as_ref(), label_move, &why).await;
+                    if !is_heard {
+                        let late = registry.late_moves_within();
+                        self.unheard.note(label_move, self.clock.now(), late);
+                    }
                     let result = result_of(&outcome);
                     self.telemetry
                         .label_moved(&name, &label_move.label, result, stopwatch.elapsed());
@@ -163,6 +171,13 @@ impl Controller {
         {
             return Errand::Drop;
         }
+        // What was asked for before, and got no answer, must not be carried out after this.
+        if self
+            .unheard
+            .may_undo(&label_move.prompt, &label_move.label, label_move.to, now)
+        {
+            return Errand::Wait;
+        }
         let name = running.course.policy.registry.clone();
         match self.registries.get(&name) {
             Some(registry) if !failing.contains(&name) => Errand::Run {
@@ -175,14 +190,22 @@ impl Controller {
     }
 }
 
+/// What came of a label move.
+struct Ran {
+    outcome: LabelMoveOutcome,
+    /// Whether the registry said what came of it; else it may still be carried out.
+    is_heard: bool,
+}
+
 /// Moves a label and reads it back; repeating it is harmless.
-async fn run(registry: &dyn Registry, label_move: &LabelMove, why: &MoveReason) -> LabelMoveOutcome {
+async fn run(registry: &dyn Registry, label_move: &LabelMove, why: &MoveReason) -> Ran {
     let limit = Duration::from_secs(REGISTRY_CALL_SECONDS_MAX);
     let moving = async {
         if let MoveOutcome::Elsewhere { found } = registry.move_label(label_move, why).await? {
             return Ok(LabelMoveOutcome::Foreign { found });
         }
-        let labels = registry.labels(&label_move.prompt).await?;
+        let moved = std::slice::from_ref(&label_move.label);
+        let labels = registry.labels(&label_move.prompt, moved, Freshness::Now).await?;
         let found = labels.get(&label_move.label).map(|state| state.version);
         Ok(if found == Some(label_move.to) {
             LabelMoveOutcome::Confirmed
@@ -192,17 +215,20 @@ async fn run(registry: &dyn Registry, label_move: &LabelMove, why: &MoveReason) 
             }
         })
     };
+    let failed = |error: String, is_heard| Ran {
+        outcome: LabelMoveOutcome::Failed { error },
+        is_heard,
+    };
     match tokio::time::timeout(limit, moving).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => {
-            let error: RegistryError = error;
-            LabelMoveOutcome::Failed {
-                error: error.to_string(),
-            }
-        }
-        Err(_) => LabelMoveOutcome::Failed {
-            error: format!("no answer within {REGISTRY_CALL_SECONDS_MAX} s"),
+        Ok(Ok(outcome)) => Ran {
+            is_heard: !matches!(outcome, LabelMoveOutcome::Failed { .. }),
+            outcome,
         },
+        Ok(Err(error @ (RegistryError::NotFound(_) | RegistryError::Refused(_)))) => {
+            failed(error.to_string(), true)
+        }
+        Ok(Err(error @ RegistryError::Unavailable(_))) => failed(error.to_string(), false),
+        Err(_) => failed(format!("no answer within {REGISTRY_CALL_SECONDS_MAX} s"), false),
     }
 }
 

@@ -5,7 +5,7 @@ use super::Trouble;
 use super::execute::REGISTRY_CALL_SECONDS_MAX;
 use crate::ids::{Label, PolicyName, RegistryName, Version};
 use crate::policy::{EvaluationGate, Policy};
-use crate::registry::{LabelState, Registry, RegistryError};
+use crate::registry::{Freshness, LabelState, Registry, RegistryError};
 use crate::rollout::{EvaluationState, ObservedLabel, ObservedLabels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct SeenLabels {
 
 impl Controller {
     /// Reads where the labels of policies point; a registry that fails once is asked no more.
-    pub(super) async fn read_labels(&mut self, names: &[PolicyName]) {
+    pub(super) async fn read_labels(&mut self, names: &[PolicyName], freshness: Freshness) {
         let mut failing: BTreeMap<RegistryName, String> = BTreeMap::new();
         let mut back = BTreeSet::new();
         for name in names {
@@ -36,7 +36,7 @@ impl Controller {
                 self.registries.get(&policy.registry),
             ) {
                 (Some(error), _) => Err(error.clone()),
-                (None, Some(registry)) => self.look(name, &policy, registry).await,
+                (None, Some(registry)) => self.look(name, &policy, registry, freshness).await,
                 (None, None) => Err(format!("the server has no registry `{}`", policy.registry)),
             };
             let seen = self.labels.entry(name.clone()).or_default();
@@ -81,10 +81,12 @@ impl Controller {
         name: &PolicyName,
         policy: &Policy,
         registry: &Arc<dyn Registry>,
+        freshness: Freshness,
     ) -> Result<SeenLabels, String> {
         let limit = Duration::from_secs(REGISTRY_CALL_SECONDS_MAX);
+        let wanted = [policy.labels.control.clone(), policy.labels.treatment.clone()];
         let looking = async {
-            let labels = match registry.labels(&policy.prompt).await {
+            let labels = match registry.labels(&policy.prompt, &wanted, freshness).await {
                 Err(RegistryError::NotFound(_)) => BTreeMap::new(),
                 read => read?,
             };

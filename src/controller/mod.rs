@@ -11,6 +11,7 @@ mod publish;
 mod running;
 mod start;
 mod tick;
+mod unheard;
 
 pub use control::{Controller, Parts};
 

@@ -6,6 +6,7 @@ use super::running::Running;
 use super::{CommandError, StartRequest};
 use crate::ids::{Generation, PolicyName, RolloutId, Version};
 use crate::policy::Policy;
+use crate::registry::Freshness;
 use crate::rollout::{
     AuditEvent, Cause, Command, Decision, Effect, Input, LabelMove, ObservedLabels, Refusal, RegistryCause,
     RolloutState, StayReason,
@@ -66,7 +67,7 @@ impl Controller {
                 rollout: running.course.state.id,
             }));
         }
-        self.read_labels(std::slice::from_ref(name)).await;
+        self.read_labels(std::slice::from_ref(name), Freshness::Now).await;
         let labels = match self.labels.get(name) {
             Some(seen) if seen.error.is_some() => {
                 return Err(CommandError::Registry(

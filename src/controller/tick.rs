@@ -4,6 +4,7 @@ use super::Controller;
 use super::execute::Unfinished;
 use crate::clock::Stopwatch;
 use crate::ids::{PolicyName, Tick};
+use crate::registry::Freshness;
 use crate::rollout::{Decision, EvaluationState, Input, Observed, Transition, explain};
 use crate::store::StoreError;
 use crate::telemetry::log::chain;
@@ -21,7 +22,7 @@ impl Controller {
     pub async fn tick(&mut self) {
         let (now, stopwatch) = (self.clock.now(), Stopwatch::start());
         let due = self.due(Tick::of(now));
-        self.read_labels(&due).await;
+        self.read_labels(&due, Freshness::Polled).await;
         if !due.is_empty() {
             self.store_error = None;
         }
@@ -42,7 +43,8 @@ impl Controller {
     async fn advance(&mut self, name: &PolicyName, now: Timestamp) -> Result<(), StoreError> {
         if self.start_found(name, now).await? {
             // Only now is it known which evaluations are asked for.
-            self.read_labels(std::slice::from_ref(name)).await;
+            self.read_labels(std::slice::from_ref(name), Freshness::Polled)
+                .await;
         }
         self.judge(name, now).await?;
         self.settle(name, now).await
@@ -60,7 +62,7 @@ impl Controller {
             if concerned.is_empty() {
                 break;
             }
-            self.read_labels(&concerned).await;
+            self.read_labels(&concerned, Freshness::Now).await;
             for name in &concerned {
                 self.settle(name, now).await?;
             }
@@ -131,7 +133,9 @@ impl Controller {
                 Some(_) => looked_at.unwrap_or(EvaluationState::Unknown),
                 None => EvaluationState::Open,
             },
-            labels: self.fresh_labels(name),
+            labels: self
+                .fresh_labels(name)
+                .filter(|_| !self.is_seeing_deceptive(name, now)),
             moves_pending: self
                 .unfinished
                 .iter()

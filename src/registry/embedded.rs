@@ -1,6 +1,6 @@
 //! Serin's own registry: the prompts in the server's store.
 
-use super::{LabelState, MoveOutcome, MoveReason, Registry, RegistryError, request_for};
+use super::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError, request_for};
 use crate::ids::{Actor, Label, PromptName, Version};
 use crate::prompt::{Evaluation, PromptError, PromptStore, PromptVersion};
 use crate::rollout::LabelMove;
@@ -58,8 +58,14 @@ impl Embedded {
 
 #[async_trait]
 impl Registry for Embedded {
-    async fn labels(&self, prompt: &PromptName) -> Result<BTreeMap<Label, LabelState>, RegistryError> {
-        let labels = self.prompts.prompt(prompt).await?.labels;
+    async fn labels(
+        &self,
+        prompt: &PromptName,
+        wanted: &[Label],
+        _: Freshness,
+    ) -> Result<BTreeMap<Label, LabelState>, RegistryError> {
+        let mut labels = self.prompts.prompt(prompt).await?.labels;
+        labels.retain(|label, _| wanted.contains(label));
         let mut movers = self.movers(prompt, &labels).await?;
         let states = labels.into_iter().map(|(label, version)| {
             let by = movers.remove(&label);

@@ -5,14 +5,21 @@ use crate::prompt::{Evaluation, LabelRequest, PromptError, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A system that keeps prompts and labels.
 ///
 /// Every method may be repeated without harm.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// Where every label of a prompt points, and who moved it there if the registry tells.
-    async fn labels(&self, prompt: &PromptName) -> Result<BTreeMap<Label, LabelState>, RegistryError>;
+    /// Where those of the labels `wanted` point that the prompt has, and who moved them there if the
+    /// registry tells.
+    async fn labels(
+        &self,
+        prompt: &PromptName,
+        wanted: &[Label],
+        freshness: Freshness,
+    ) -> Result<BTreeMap<Label, LabelState>, RegistryError>;
 
     /// One version of a prompt.
     async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, RegistryError>;
@@ -33,6 +40,22 @@ pub trait Registry: Send + Sync {
         label_move: &LabelMove,
         why: &MoveReason,
     ) -> Result<MoveOutcome, RegistryError>;
+
+    /// How long a move that got no answer may still be carried out; zero where stale moves are refused.
+    ///
+    /// Until then nobody can know that a label which is in place will stay there.
+    fn late_moves_within(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// How fresh an answer about labels must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Asked for now: after a move, for a person, or because somebody says that it has changed.
+    Now,
+    /// One of many looks: a registry that counts its requests may repeat what it heard just before.
+    Polled,
 }
 
 /// Where a label points.

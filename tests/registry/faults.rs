@@ -1,6 +1,6 @@
 //! The model's faults: what each does to a call, and what a repeat then finds.
 
-use crate::suite::{a_move, anna, because, draft, label, prompt, version, why};
+use crate::suite::{a_move, all_labels, anna, because, draft, label, prompt, version, why};
 use jiff::{SignedDuration, Timestamp};
 use serin::clock::ManualClock;
 use serin::ids::{Generation, Version};
@@ -78,17 +78,17 @@ async fn a_lost_reply_to_a_question_is_no_answer() {
     for call in [Call::Labels, Call::Version, Call::Evaluations] {
         registry.inject(call, Fault::LostReply);
     }
-    assert!(is_unavailable(&registry.labels(&prompt()).await));
+    assert!(is_unavailable(&all_labels(&registry, &prompt()).await));
     assert!(is_unavailable(&registry.version(&prompt(), version(1)).await));
     assert!(is_unavailable(&registry.evaluations(&prompt(), version(1)).await));
-    assert!(registry.labels(&prompt()).await.is_ok());
+    assert!(all_labels(&registry, &prompt()).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_slow_answer_moves_the_clock() {
     let (registry, clock) = registry();
     registry.inject(Call::Labels, Fault::Slow(SignedDuration::from_secs(9)));
-    assert_eq!(registry.labels(&prompt()).await.unwrap().len(), 1);
+    assert_eq!(all_labels(&registry, &prompt()).await.unwrap().len(), 1);
     assert_eq!(clock.now(), Timestamp::from_second(9).unwrap());
 }
 
@@ -107,7 +107,7 @@ async fn a_move_that_arrives_again_after_it_was_taken_back_is_stale() {
     assert_eq!(move_forth(&registry).await, Ok(MoveOutcome::Moved));
     assert_eq!(move_back(&registry).await, Ok(MoveOutcome::Moved));
     assert_eq!(
-        registry.labels(&prompt()).await.unwrap()[&label("production")].version,
+        all_labels(&registry, &prompt()).await.unwrap()[&label("production")].version,
         version(1)
     );
     assert_eq!(registry.journal(&prompt()).len(), 3);
@@ -133,7 +133,7 @@ async fn a_move_that_arrives_late_does_so_before_the_call_it_waits_for() {
     assert!(is_unavailable(&move_forth(&registry).await));
     assert_eq!(production(&registry), 1, "one call later it has not arrived");
     assert_eq!(
-        registry.labels(&prompt()).await.unwrap()[&label("production")].version,
+        all_labels(&registry, &prompt()).await.unwrap()[&label("production")].version,
         version(2)
     );
 }
@@ -161,12 +161,12 @@ async fn the_script_waits_for_its_calls_in_order() {
     registry.inject(Call::MoveLabel, Fault::Unavailable);
     registry.inject(Call::Labels, Fault::Unavailable);
     assert!(
-        registry.labels(&prompt()).await.is_ok(),
+        all_labels(&registry, &prompt()).await.is_ok(),
         "its fault waits behind the move's"
     );
     assert!(is_unavailable(&move_forth(&registry).await));
-    assert!(is_unavailable(&registry.labels(&prompt()).await));
-    assert!(registry.labels(&prompt()).await.is_ok());
+    assert!(is_unavailable(&all_labels(&registry, &prompt()).await));
+    assert!(all_labels(&registry, &prompt()).await.is_ok());
     assert_eq!(registry.calls(), 4);
 }
 
@@ -176,16 +176,16 @@ async fn a_registry_that_is_away_comes_back_as_it_was() {
     registry.inject(Call::Labels, Fault::Unavailable);
     registry.set_away(true);
     for _ in 0..3 {
-        assert!(is_unavailable(&registry.labels(&prompt()).await));
+        assert!(is_unavailable(&all_labels(&registry, &prompt()).await));
         assert!(is_unavailable(&move_forth(&registry).await));
     }
     registry.set_away(false);
     assert!(
-        is_unavailable(&registry.labels(&prompt()).await),
+        is_unavailable(&all_labels(&registry, &prompt()).await),
         "the script waited"
     );
     assert_eq!(
-        registry.labels(&prompt()).await.unwrap()[&label("production")].version,
+        all_labels(&registry, &prompt()).await.unwrap()[&label("production")].version,
         version(1)
     );
 }

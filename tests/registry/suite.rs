@@ -6,7 +6,7 @@ use serin::clock::ManualClock;
 use serin::ids::{Actor, Generation, Justification, Label, MetricName, PromptName, RolloutId, Version};
 use serin::prompt::{Draft, Evaluation, LabelChange, Template};
 use serin::registry::in_memory::InMemory;
-use serin::registry::{MoveOutcome, MoveReason, Registry, RegistryError};
+use serin::registry::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError};
 use serin::rollout::LabelMove;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,9 +96,18 @@ pub(crate) async fn world<W: World>() -> W {
     world
 }
 
+/// Every label that the suite uses.
+pub(crate) async fn all_labels(
+    registry: &dyn Registry,
+    prompt: &PromptName,
+) -> Result<BTreeMap<Label, LabelState>, RegistryError> {
+    let wanted = ["production", "canary", "staging", "beta"].map(label);
+    registry.labels(prompt, &wanted, Freshness::Now).await
+}
+
 async fn shown(world: &impl World) -> BTreeMap<String, (u32, Option<String>)> {
-    let labels = world.registry().labels(&prompt()).await.unwrap();
-    let shown = |state: serin::registry::LabelState| (state.version.get(), state.by.map(|by| by.to_string()));
+    let labels = all_labels(world.registry(), &prompt()).await.unwrap();
+    let shown = |state: LabelState| (state.version.get(), state.by.map(|by| by.to_string()));
     labels
         .into_iter()
         .map(|(label, state)| (label.to_string(), shown(state)))
@@ -123,6 +132,13 @@ async fn labels_show_where_they_point_and_who_moved_them<W: World>() {
             ("production".to_owned(), by(2, "serin")),
         ])
     );
+    let wanted = [label("canary"), label("nowhere")];
+    let some = world
+        .registry()
+        .labels(&prompt(), &wanted, Freshness::Polled)
+        .await
+        .unwrap();
+    assert_eq!(some.keys().collect::<Vec<_>>(), [&label("canary")]);
     world.anna_moves(&label("canary"), None).await;
     world.anna_moves(&label("production"), Some(version(3))).await;
     assert_eq!(
@@ -173,7 +189,7 @@ async fn what_does_not_exist_is_not_found<W: World>() {
     let registry = world.registry();
     let unknown = PromptName::new("support/orders").unwrap();
     let no_prompt = RegistryError::NotFound("there is no prompt `support/orders`".to_owned());
-    assert_eq!(registry.labels(&unknown).await, Err(no_prompt.clone()));
+    assert_eq!(all_labels(registry, &unknown).await, Err(no_prompt.clone()));
     let of_unknown = LabelMove {
         prompt: unknown,
         ..a_move("production", Some(1), 2)

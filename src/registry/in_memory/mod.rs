@@ -4,7 +4,7 @@
 //! deterministic: what happens depends on the calls, the injected [`Fault`]s and the clock it was
 //! given, and on nothing else. Tests and the simulator share it.
 
-use super::{LabelState, MoveOutcome, MoveReason, Registry, RegistryError, request_for};
+use super::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError, request_for};
 use crate::clock::ManualClock;
 use crate::ids::{Actor, Justification, Label, PromptName, Version};
 use crate::prompt::{Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptVersion};
@@ -209,8 +209,17 @@ impl State {
 
 #[async_trait]
 impl Registry for InMemory {
-    async fn labels(&self, prompt: &PromptName) -> Result<BTreeMap<Label, LabelState>, RegistryError> {
-        self.read(Call::Labels, prompt, |held| Ok(held.labels()))
+    async fn labels(
+        &self,
+        prompt: &PromptName,
+        wanted: &[Label],
+        _: Freshness,
+    ) -> Result<BTreeMap<Label, LabelState>, RegistryError> {
+        self.read(Call::Labels, prompt, |held| {
+            let mut labels = held.labels();
+            labels.retain(|label, _| wanted.contains(label));
+            Ok(labels)
+        })
     }
 
     async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, RegistryError> {

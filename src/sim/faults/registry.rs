@@ -5,7 +5,7 @@ use crate::controller::ControllerHandle;
 use crate::ids::{Exposure, Label, PromptName, Version};
 use crate::prompt::{Evaluation, PromptVersion};
 use crate::registry::in_memory::InMemory;
-use crate::registry::{LabelState, MoveOutcome, MoveReason, Registry, RegistryError};
+use crate::registry::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -88,9 +88,14 @@ impl HazardousRegistry {
 
 #[async_trait]
 impl Registry for HazardousRegistry {
-    async fn labels(&self, prompt: &PromptName) -> Result<BTreeMap<Label, LabelState>, RegistryError> {
+    async fn labels(
+        &self,
+        prompt: &PromptName,
+        wanted: &[Label],
+        freshness: Freshness,
+    ) -> Result<BTreeMap<Label, LabelState>, RegistryError> {
         self.hazards.point().await;
-        let answer = self.behind.labels(prompt).await;
+        let answer = self.behind.labels(prompt, wanted, freshness).await;
         self.hazards.point().await;
         answer
     }

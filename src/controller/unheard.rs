@@ -1,0 +1,107 @@
+//! Label moves that got no answer: where a registry cannot refuse a stale move, they may still be
+//! carried out when a newer one has been.
+
+use super::Controller;
+use crate::ids::{Label, PolicyName, PromptName, Version};
+use crate::rollout::{LabelMove, Phase};
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// Moves whose fate is not known.
+#[derive(Debug, Default)]
+pub(super) struct Unheard(Vec<UnheardMove>);
+
+#[derive(Debug)]
+struct UnheardMove {
+    prompt: PromptName,
+    label: Label,
+    to: Version,
+    /// From then on it will not be carried out any more.
+    until: Timestamp,
+}
+
+impl Unheard {
+    /// Notes that `label_move` may be carried out within `late` from `now` on, although nobody hears it.
+    pub(super) fn note(&mut self, label_move: &LabelMove, now: Timestamp, late: Duration) {
+        self.0.retain(|unheard| unheard.until > now);
+        let Some(until) = SignedDuration::try_from(late)
+            .ok()
+            .filter(SignedDuration::is_positive)
+            .and_then(|late| now.checked_add(late).ok())
+        else {
+            return;
+        };
+        self.0.push(UnheardMove {
+            prompt: label_move.prompt.clone(),
+            label: label_move.label.clone(),
+            to: label_move.to,
+            until,
+        });
+    }
+
+    /// Whether a move of this label to another version than `to` may still be carried out.
+    pub(super) fn may_undo(&self, prompt: &PromptName, label: &Label, to: Version, now: Timestamp) -> bool {
+        self.0.iter().any(|unheard| {
+            unheard.until > now && unheard.prompt == *prompt && unheard.label == *label && unheard.to != to
+        })
+    }
+}
+
+impl Controller {
+    /// Notes what an earlier process may have asked for just before it ended.
+    pub(super) fn note_inherited(&mut self, now: Timestamp) {
+        for unfinished in &self.unfinished {
+            let label_move = unfinished.label_move();
+            let registry = self
+                .rollouts
+                .values()
+                .find(|running| running.course.state.id == label_move.rollout)
+                .and_then(|running| self.registries.get(&running.course.policy.registry));
+            if let Some(registry) = registry {
+                self.unheard.note(label_move, now, registry.late_moves_within());
+            }
+        }
+    }
+
+    /// Whether labels that are seen where a rollback wants them may still be moved away by an earlier
+    /// move of Serin's own: then what is seen confirms nothing.
+    pub(super) fn is_seeing_deceptive(&self, name: &PolicyName, now: Timestamp) -> bool {
+        let Some(running) = self.rollouts.get(name) else {
+            return false;
+        };
+        let (policy, state) = (&running.course.policy, &running.course.state);
+        matches!(state.phase, Phase::RollingBack { .. })
+            && [&policy.labels.control, &policy.labels.treatment]
+                .into_iter()
+                .any(|label| self.unheard.may_undo(&policy.prompt, label, state.stable, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Generation, RolloutId};
+
+    #[test]
+    fn a_move_to_another_version_may_undo_for_as_long_as_it_may_be_late() {
+        let (first, second) = (Version::FIRST, Version::FIRST.next());
+        let label_move = LabelMove {
+            prompt: PromptName::new("answer").unwrap(),
+            label: Label::new("production").unwrap(),
+            from: Some(first),
+            to: second,
+            rollout: RolloutId::new(1),
+            generation: Generation::ZERO,
+        };
+        let other = Label::new("canary").unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut unheard = Unheard::default();
+        unheard.note(&label_move, at(0), Duration::ZERO);
+        assert!(!unheard.may_undo(&label_move.prompt, &label_move.label, first, at(0)));
+        unheard.note(&label_move, at(0), Duration::from_secs(30));
+        assert!(unheard.may_undo(&label_move.prompt, &label_move.label, first, at(29)));
+        assert!(!unheard.may_undo(&label_move.prompt, &label_move.label, first, at(30)));
+        assert!(!unheard.may_undo(&label_move.prompt, &label_move.label, second, at(29)));
+        assert!(!unheard.may_undo(&label_move.prompt, &other, first, at(29)));
+    }
+}

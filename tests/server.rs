@@ -20,7 +20,7 @@ fn settings() -> (TempDir, Settings) {
         listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         ..ServeArgs::default()
     };
-    let settings = Settings::resolve(args, None).unwrap();
+    let settings = Settings::resolve(args, &|_| None).unwrap();
     (folder, settings)
 }
 

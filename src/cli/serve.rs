@@ -4,7 +4,7 @@ use super::help::examples;
 use super::screen;
 use super::server::Server;
 use crate::clock::Clock;
-use crate::config::{ServeArgs, Settings, secret_from_environment};
+use crate::config::{ServeArgs, Settings, environment};
 use crate::telemetry::log;
 use anyhow::Context as _;
 use std::io;
@@ -26,7 +26,7 @@ pub(crate) struct Serve {
 
 /// Runs the verb.
 pub(crate) fn run(verb: Serve) -> anyhow::Result<()> {
-    let settings = Settings::resolve(verb.args, secret_from_environment().as_deref())?;
+    let settings = Settings::resolve(verb.args, &environment)?;
     log::init(settings.log_format, &settings.log_filter)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot set up the runtime")?;

@@ -4,12 +4,14 @@ use super::report::Hinted;
 use crate::api::access::{Access, access_mode};
 use crate::api::{self, App};
 use crate::clock::Clock;
-use crate::config::{RegistryKind, Settings};
+use crate::config::{LangfuseSettings, RegistryKind, Settings};
 use crate::controller::book::PolicyBook;
 use crate::controller::{self, Controller};
 use crate::ids::RegistryName;
 use crate::registry::Registry;
 use crate::registry::embedded::Embedded;
+use crate::registry::langfuse::transport::{Http, Keys, http_client};
+use crate::registry::langfuse::{Langfuse, Manner};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -80,7 +82,7 @@ impl Server {
         let (handle, side) = controller::channel();
         let controller = Controller::resume(controller::Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            registries: registries(settings, &store),
+            registries: registries(settings, &clock, &store)?,
             book: PolicyBook::of_folder(settings.policies.clone()),
             clock: clock.clone(),
             secret: secret.clone(),
@@ -227,15 +229,43 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn registries(settings: &Settings, store: &Arc<SqliteStore>) -> BTreeMap<RegistryName, Arc<dyn Registry>> {
-    let registry = |kind: &RegistryKind| -> Arc<dyn Registry> {
-        match kind {
+fn registries(
+    settings: &Settings,
+    clock: &Clock,
+    store: &Arc<SqliteStore>,
+) -> anyhow::Result<BTreeMap<RegistryName, Arc<dyn Registry>>> {
+    let mut http: Option<reqwest::Client> = None;
+    let mut registries: BTreeMap<RegistryName, Arc<dyn Registry>> = BTreeMap::new();
+    for (name, kind) in &settings.registries {
+        let registry: Arc<dyn Registry> = match kind {
             RegistryKind::Embedded => Arc::new(Embedded::new(Arc::clone(store) as _)),
-        }
+            RegistryKind::Langfuse(langfuse) => {
+                let client = match &http {
+                    Some(client) => client,
+                    None => http.insert(http_client()?),
+                };
+                let reached = self::langfuse(langfuse, client, clock);
+                Arc::new(reached.with_context(|| format!("cannot use the registry `{name}`"))?)
+            }
+        };
+        registries.insert(name.clone(), registry);
+    }
+    Ok(registries)
+}
+
+fn langfuse(
+    settings: &LangfuseSettings,
+    client: &reqwest::Client,
+    clock: &Clock,
+) -> anyhow::Result<Langfuse> {
+    let keys = Keys {
+        public: settings.public_key.0.clone(),
+        secret: settings.secret_key.0.clone(),
     };
-    settings
-        .registries
-        .iter()
-        .map(|(name, kind)| (name.clone(), registry(kind)))
-        .collect()
+    let http = Http::new(client, settings.base_url.clone(), &keys, settings.timeout)?;
+    let manner = Manner {
+        requests_per_minute: settings.requests_per_minute,
+        look_every: settings.look_every,
+    };
+    Ok(Langfuse::new(Arc::new(http), manner, clock.clone()))
 }

@@ -1,6 +1,7 @@
 //! The settings file as YAML has it.
 
-use super::{LimitArgs, RegistryKind, SettingsError, parse_duration};
+use super::registries::Entry;
+use super::{LimitArgs, SettingsError, parse_duration};
 use crate::ids::RegistryName;
 use crate::spelling;
 use crate::telemetry::log::LogFormat;
@@ -21,7 +22,7 @@ pub(super) struct Document {
     pub(super) log_format: Option<LogFormat>,
     pub(super) log_filter: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
-    pub(super) registries: BTreeMap<RegistryName, RegistryKind>,
+    pub(super) registries: BTreeMap<RegistryName, Entry>,
     pub(super) limits: LimitArgs,
     pub(super) shutdown_grace: Option<Duration>,
 }
@@ -36,7 +37,7 @@ struct Wire {
     insecure: Option<bool>,
     log: Log,
     secret_file: Option<PathBuf>,
-    registries: BTreeMap<Name, Registry>,
+    registries: BTreeMap<Name, Entry>,
     limits: Limits,
     #[serde(deserialize_with = "duration")]
     shutdown_grace: Option<Duration>,
@@ -48,18 +49,6 @@ struct Log {
     #[serde(deserialize_with = "log_format")]
     format: Option<LogFormat>,
     filter: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Registry {
-    kind: Kind,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Kind {
-    Embedded,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -198,16 +187,10 @@ impl Default for Document {
 
 impl From<Wire> for Document {
     fn from(wire: Wire) -> Self {
-        let kind = |registry: Registry| match registry.kind {
-            Kind::Embedded => RegistryKind::Embedded,
-        };
-        let mut registries: BTreeMap<_, _> = wire
-            .registries
-            .into_iter()
-            .map(|(name, registry)| (name.0, kind(registry)))
-            .collect();
+        let named = wire.registries.into_iter();
+        let mut registries: BTreeMap<_, _> = named.map(|(name, entry)| (name.0, entry)).collect();
         if let Ok(embedded) = RegistryName::new(RegistryName::EMBEDDED) {
-            registries.entry(embedded).or_insert(RegistryKind::Embedded);
+            registries.entry(embedded).or_insert(Entry::Embedded);
         }
         Self {
             policies: wire.policies,

@@ -4,6 +4,7 @@
 //! environment or from a file of its own, because flags show in process lists.
 
 mod document;
+mod registries;
 
 use crate::ids::RegistryName;
 use crate::store::Secret;
@@ -12,6 +13,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use self::registries::{Hidden, LangfuseSettings, RegistryKind};
 
 /// The settings file that is read when it exists and no other is named.
 pub const FILE_DEFAULT: &str = "serin.yaml";
@@ -41,13 +44,6 @@ pub struct Settings {
     pub limits: Limits,
     /// How long requests may go on after the signal to stop; 10 s by default.
     pub shutdown_grace: Duration,
-}
-
-/// A kind of registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RegistryKind {
-    /// Serin's own, in its store.
-    Embedded,
 }
 
 /// What clients may ask for; whatever goes beyond is refused with a problem that says so.
@@ -173,13 +169,18 @@ pub enum SettingsError {
     },
 }
 
-/// What [`SECRET_VARIABLE`] holds.
-pub fn secret_from_environment() -> Option<String> {
+/// What an environment variable holds, where it is set to text.
+pub fn environment(name: &str) -> Option<String> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "settings are read here, and this one must not be a flag"
+        reason = "settings are read here, and secrets must not be flags"
     )]
-    std::env::var(SECRET_VARIABLE).ok()
+    std::env::var(name).ok()
+}
+
+/// What [`SECRET_VARIABLE`] holds.
+pub fn secret_from_environment() -> Option<String> {
+    environment(SECRET_VARIABLE)
 }
 
 /// The fixed secret: `environment` is what [`secret_from_environment`] found, and wins over `file`.
@@ -194,15 +195,18 @@ pub fn secret(environment: Option<&str>, file: Option<&Path>) -> Result<Option<S
 impl Settings {
     /// The settings that `args` (flags and environment), the settings file and the defaults make.
     ///
-    /// `secret` is what [`secret_from_environment`] found; it wins over a file with a secret.
-    pub fn resolve(args: ServeArgs, secret: Option<&str>) -> Result<Self, SettingsError> {
+    /// `environment` gives the secret, which wins over a file with one, and the keys of registries.
+    pub fn resolve(
+        args: ServeArgs,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
         let document = match &args.config {
             Some(file) => document::read(file)?,
             None if Path::new(FILE_DEFAULT).exists() => document::read(Path::new(FILE_DEFAULT))?,
             None => document::Document::default(),
         };
         let secret_file = args.secret_file.or(document.secret_file);
-        let secret = self::secret(secret, secret_file.as_deref())?;
+        let secret = secret(environment(SECRET_VARIABLE).as_deref(), secret_file.as_deref())?;
         let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
         Ok(Self {
             policies: args
@@ -218,7 +222,7 @@ impl Settings {
                 .or(document.log_filter)
                 .unwrap_or_else(|| "info".to_owned()),
             secret,
-            registries: document.registries,
+            registries: registries(document.registries, environment)?,
             limits: limits(args.limits, document.limits),
             shutdown_grace: args
                 .shutdown_grace
@@ -226,6 +230,24 @@ impl Settings {
                 .unwrap_or(Duration::from_secs(10)),
         })
     }
+}
+
+/// The registries with their keys.
+fn registries(
+    entries: BTreeMap<RegistryName, registries::Entry>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<RegistryName, RegistryKind>, SettingsError> {
+    let resolved = entries.into_iter().map(|(name, entry)| {
+        let kind = entry.resolve(&name, environment)?;
+        if name.as_str() == RegistryName::EMBEDDED && kind != RegistryKind::Embedded {
+            return Err(SettingsError::Invalid {
+                place: format!("`registries.{name}`"),
+                problem: "this is the name of Serin's own registry: give the other one another".to_owned(),
+            });
+        }
+        Ok((name, kind))
+    });
+    resolved.collect()
 }
 
 /// Each limit from the first that names it: flags, file, default.

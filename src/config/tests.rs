@@ -25,7 +25,8 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn defaults_are_a_loopback_server_with_the_embedded_registry() {
-    let settings = Settings::resolve(args(&["--config", file("").path().to_str().unwrap()]), None).unwrap();
+    let settings =
+        Settings::resolve(args(&["--config", file("").path().to_str().unwrap()]), &|_| None).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.limits, Limits::default());
     assert_eq!(
@@ -52,7 +53,7 @@ fn flags_win_over_the_file() {
         "--body-bytes-max",
         "77",
     ];
-    let settings = Settings::resolve(args(&flags), None).unwrap();
+    let settings = Settings::resolve(args(&flags), &|_| None).unwrap();
     assert_eq!(settings.listen.to_string(), "[::1]:1");
     assert_eq!(settings.data, PathBuf::from("from-file"));
     assert_eq!(settings.log_format, LogFormat::Json);
@@ -85,16 +86,116 @@ serin.yaml:1: `limits.connectionsMax`: must be a whole number from 1
 serin.yaml:1: `shutdownGrace`: `soon` must be a length of time with its unit, such as `10s`
 serin.yaml:1: `listen`: `here` must be an address and a port, such as `127.0.0.1:8080`
 serin.yaml:1: `log.format`: `xml` is not a log format: must be `text` or `json`
-serin.yaml:1: `registries.langfuse.kind`: unknown variant `langfus`, expected one of embedded
+serin.yaml:1: `registries.langfuse.kind`: unknown variant `langfus`, expected one of embedded, langfuse
 serin.yaml:1: `registries.Big`: `Big` is not a registry name: must be 1 to 63 of `a`-`z`, `0`-`9` and `-`, \
 with a letter or digit at both ends
 serin.yaml:1: `data`: expected string scalar";
     assert_eq!(shown, expected);
 }
 
+const LANGFUSE: &str = "\
+registries:
+  ours:
+    kind: langfuse
+    baseUrl: https://langfuse.example.org/base
+    publicKey: {env: OUR_PUBLIC_KEY}
+    secretKey: {file: FILE}
+    webhookSecret: {env: OUR_HOOK}
+    timeout: 500ms
+    lookEvery: 2s
+    requestsPerMinute: 1000
+";
+
+#[test]
+fn a_langfuse_is_named_by_its_address_and_where_its_keys_are() {
+    let key = file("sk-lf-deep\n");
+    let written = file(&LANGFUSE.replace("FILE", key.path().to_str().unwrap()));
+    let flags = ["--config", written.path().to_str().unwrap()];
+    let variables = |name: &str| match name {
+        "OUR_PUBLIC_KEY" => Some("pk-lf-wide".to_owned()),
+        "OUR_HOOK" => Some("lf-whsec_steep".to_owned()),
+        _ => None,
+    };
+    let settings = Settings::resolve(args(&flags), &variables).unwrap();
+    let ours = &settings.registries[&RegistryName::new("ours").unwrap()];
+    let RegistryKind::Langfuse(langfuse) = ours else {
+        panic!("it is a langfuse");
+    };
+    assert_eq!(langfuse.base_url.as_str(), "https://langfuse.example.org/base");
+    assert_eq!(langfuse.public_key.0, "pk-lf-wide");
+    assert_eq!(langfuse.secret_key.0, "sk-lf-deep");
+    assert_eq!(langfuse.webhook_secret.clone().unwrap().0, "lf-whsec_steep");
+    assert_eq!(langfuse.timeout, Duration::from_millis(500));
+    assert_eq!(langfuse.look_every, Duration::from_secs(2));
+    assert_eq!(langfuse.requests_per_minute, 1000);
+    let shown = format!("{settings:?}");
+    for hidden in ["wide", "deep", "steep"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
+    let error = Settings::resolve(args(&flags), &|_| None).unwrap_err();
+    let expected = "`registries.ours.webhookSecret`: environment variable `OUR_HOOK` is not set";
+    assert_eq!(error.to_string(), expected);
+    let empty = Settings::resolve(args(&flags), &|_| Some(" ".to_owned())).unwrap_err();
+    assert!(
+        empty
+            .to_string()
+            .ends_with("`SERIN_SECRET` must be 64 hexadecimal digits: make one with `openssl rand -hex 32`")
+    );
+}
+
+#[test]
+fn problems_of_registries_name_the_setting_and_never_a_key() {
+    let langfuse = |rest: &str| refusal(&format!("registries: {{ours: {{kind: langfuse, {rest}}}}}"));
+    let reached = |rest: &str| {
+        langfuse(&format!(
+            "baseUrl: 'http://l', publicKey: {{env: A}}, secretKey: {{env: B}}, {rest}"
+        ))
+    };
+    let shown = [
+        refusal("registries: {ours: {kind: embedded, baseUrl: 'http://l'}}"),
+        langfuse("baseUrl: 'http://l'"),
+        langfuse("baseUrl: langfuse.example.org"),
+        langfuse("baseUrl: 'https://pk:sk@l'"),
+        langfuse("secretKey: sk-lf-deep"),
+        langfuse("secretKey: {env: A, file: B}"),
+        langfuse("secretKey: {environment: A}"),
+        reached("timeout: 1m"),
+        reached("lookEvery: 10ms"),
+        reached("requestsPerMinute: 0"),
+        reached("lookevery: 5s"),
+    ]
+    .join("\n");
+    assert!(!shown.contains("deep"));
+    insta::assert_snapshot!(shown, @r"
+    serin.yaml:1: `registries.ours`: `baseUrl` means nothing to the kind `embedded`
+    serin.yaml:1: `registries.ours`: the kind `langfuse` needs `publicKey`
+    serin.yaml:1: `registries.ours.baseUrl`: must begin with `http://` or `https://` and name a host, such as `https://cloud.langfuse.com`
+    serin.yaml:1: `registries.ours.baseUrl`: must not hold a user or password: keys have settings of their own
+    serin.yaml:1: `registries.ours.secretKey`: must name the variable or file that holds the key, `{env: NAME}` or `{file: PATH}`
+    serin.yaml:1: `registries.ours.secretKey`: must name the variable or file that holds the key, `{env: NAME}` or `{file: PATH}`
+    serin.yaml:1: `registries.ours.secretKey`: must name the variable or file that holds the key, `{env: NAME}` or `{file: PATH}`
+    serin.yaml:1: `registries.ours`: `timeout` must be from 100ms to 5s
+    serin.yaml:1: `registries.ours`: `lookEvery` must be from 1s to 300s
+    serin.yaml:1: `registries.ours`: `requestsPerMinute` must be from 10 to 100000
+    serin.yaml:1: `registries.ours.lookevery`: there is no setting of this name, did you mean `lookEvery`?
+    ");
+}
+
+#[test]
+fn the_name_of_the_own_registry_is_taken() {
+    let text = "registries: {embedded: {kind: langfuse, baseUrl: 'http://l', publicKey: {env: A}, secretKey: {env: B}}}";
+    let written = file(text);
+    let flags = ["--config", written.path().to_str().unwrap()];
+    let variables = |name: &str| (name != SECRET_VARIABLE).then(|| "key".to_owned());
+    let error = Settings::resolve(args(&flags), &variables).unwrap_err();
+    let expected =
+        "`registries.embedded`: this is the name of Serin's own registry: give the other one another";
+    assert_eq!(error.to_string(), expected);
+}
+
 #[test]
 fn a_missing_file_is_named() {
-    let error = Settings::resolve(args(&["--config", "/nowhere/serin.yaml"]), None).unwrap_err();
+    let error = Settings::resolve(args(&["--config", "/nowhere/serin.yaml"]), &|_| None).unwrap_err();
     assert_eq!(error.to_string(), "cannot read `/nowhere/serin.yaml`");
 }
 
@@ -105,14 +206,14 @@ fn the_secret_comes_from_the_environment_or_a_file_and_is_never_shown() {
     let empty = file("");
     let path = written.path().to_str().unwrap();
     let flags = ["--config", empty.path().to_str().unwrap(), "--secret-file", path];
-    let from_file = Settings::resolve(args(&flags), None).unwrap();
+    let from_file = Settings::resolve(args(&flags), &|_| None).unwrap();
     assert_eq!(from_file.secret.clone().unwrap().0[..2], [0x01, 0x23]);
     assert!(!format!("{from_file:?}").contains("123"));
     let other = "ff".repeat(32);
-    let from_environment = Settings::resolve(args(&flags), Some(&other)).unwrap();
+    let from_environment = Settings::resolve(args(&flags), &|_| Some(other.clone())).unwrap();
     assert_eq!(from_environment.secret.unwrap().0, [0xff; 32]);
     for bad in ["", "ff", &"gg".repeat(32), &"€".repeat(21)] {
-        let error = Settings::resolve(args(&flags), Some(bad))
+        let error = Settings::resolve(args(&flags), &|_| Some(bad.to_owned()))
             .unwrap_err()
             .to_string();
         assert!(

@@ -139,3 +139,4 @@ fn request_for(label_move: &LabelMove, why: &MoveReason) -> LabelRequest {
 
 pub mod embedded;
 pub mod in_memory;
+pub mod langfuse;

@@ -7,6 +7,7 @@
 
 pub mod checker;
 pub mod faults;
+pub mod langfuse;
 pub mod population;
 pub mod senders;
 pub mod stream;

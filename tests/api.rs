@@ -11,6 +11,8 @@ mod contract;
 mod document;
 #[path = "api/events.rs"]
 mod events;
+#[path = "api/hooks.rs"]
+mod hooks;
 #[path = "api/labels.rs"]
 mod labels;
 #[path = "api/prompts.rs"]

@@ -4,7 +4,7 @@ use super::App;
 use super::body::{self, Decoded};
 use super::problem::{Code, Problem};
 use super::strict::Strict;
-use crate::ids::{InvalidId, Label, PolicyName, PromptName, RolloutId, Version};
+use crate::ids::{InvalidId, Label, PolicyName, PromptName, RegistryName, RolloutId, Version};
 use crate::rollout::Verb;
 use crate::spelling;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
@@ -29,7 +29,7 @@ macro_rules! named_segment {
     };
 }
 
-named_segment!(PolicyName, PromptName, Label, RolloutId);
+named_segment!(PolicyName, PromptName, RegistryName, Label, RolloutId);
 
 impl Segment for Version {
     fn parse(text: &str) -> Result<Self, String> {

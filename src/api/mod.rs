@@ -10,6 +10,7 @@ mod edge;
 mod events;
 mod extract;
 mod health;
+mod hooks;
 mod langfuse;
 mod observations;
 mod openapi;
@@ -33,9 +34,12 @@ use crate::assignment::receipt::ReceiptKey;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::controller::ControllerHandle;
+use crate::ids::RegistryName;
+use crate::registry::HookSecret;
 use crate::store::{Secret, Store};
 use crate::telemetry::Telemetry;
 use axum::Router;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
@@ -52,6 +56,7 @@ pub struct App {
     access: Access,
     telemetry: Arc<Telemetry>,
     limits: Limits,
+    hooks: BTreeMap<RegistryName, HookSecret>,
     in_flight: InFlight,
     subscribers: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -73,6 +78,8 @@ pub struct Parts {
     pub telemetry: Arc<Telemetry>,
     /// What clients may ask for.
     pub limits: Limits,
+    /// What the webhooks of registries are signed with; a registry that is not here takes none.
+    pub hooks: BTreeMap<RegistryName, HookSecret>,
 }
 
 impl App {
@@ -89,6 +96,7 @@ impl App {
             access: parts.access,
             telemetry: parts.telemetry,
             limits: parts.limits,
+            hooks: parts.hooks,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::problem::{CONTENT_TYPE, Code, ProblemView};
 use super::{
-    App, assignments, events, health, observations, policies, prompt_labels, prompt_versions, prompts,
+    App, assignments, events, health, hooks, observations, policies, prompt_labels, prompt_versions, prompts,
     rollouts, tokens,
 };
 use axum::Extension;
@@ -42,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(prompt_versions::routes())
         .merge(prompt_labels::routes())
         .merge(tokens::routes())
+        .merge(hooks::routes())
         .merge(health::routes())
         .routes(routes!(openapi))
         .routes(routes!(docs))

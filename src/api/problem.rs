@@ -61,6 +61,8 @@ codes! {
     BadField BAD_REQUEST "bad_field" "A field of the body is wrong"
     /// No token, or one that is not known.
     Unauthenticated UNAUTHORIZED "unauthenticated" "A token is needed"
+    /// A webhook whose signature is missing, wrong or too old.
+    SignatureRefused UNAUTHORIZED "signature_refused" "The signature is refused"
     /// The token has not the scope that is needed.
     ScopeMissing FORBIDDEN "scope_missing" "The token may not do this"
     /// An open server was asked under a name that is not its own.
@@ -81,6 +83,8 @@ codes! {
     UnknownLabel NOT_FOUND "unknown_label" "There is no such label"
     /// No such token.
     UnknownToken NOT_FOUND "unknown_token" "There is no such token"
+    /// No registry of that name takes webhooks.
+    UnknownHook NOT_FOUND "unknown_hook" "No such registry takes webhooks"
     /// No policy steers the prompt.
     NoPolicyForPrompt NOT_FOUND "no_policy_for_prompt" "No policy steers this prompt"
     /// The route has other methods.

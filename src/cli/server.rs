@@ -8,10 +8,10 @@ use crate::config::{LangfuseSettings, RegistryKind, Settings};
 use crate::controller::book::PolicyBook;
 use crate::controller::{self, Controller};
 use crate::ids::RegistryName;
-use crate::registry::Registry;
 use crate::registry::embedded::Embedded;
 use crate::registry::langfuse::transport::{Http, Keys, http_client};
 use crate::registry::langfuse::{Langfuse, Manner};
+use crate::registry::{HookSecret, Registry};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -99,6 +99,7 @@ impl Server {
             access,
             telemetry,
             limits: settings.limits,
+            hooks: hooks(settings),
         }));
         let (stop, stopped) = watch::channel(false);
         let (stop_controller, controller_stopped) = oneshot::channel();
@@ -251,6 +252,18 @@ fn registries(
         registries.insert(name.clone(), registry);
     }
     Ok(registries)
+}
+
+/// What the webhooks of registries are signed with.
+fn hooks(settings: &Settings) -> BTreeMap<RegistryName, HookSecret> {
+    let secret = |kind: &RegistryKind| match kind {
+        RegistryKind::Embedded => None,
+        RegistryKind::Langfuse(langfuse) => langfuse.webhook_secret.clone(),
+    };
+    let named = settings.registries.iter();
+    named
+        .filter_map(|(name, kind)| Some((name.clone(), HookSecret::new(secret(kind)?.0))))
+        .collect()
 }
 
 fn langfuse(

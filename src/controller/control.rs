@@ -60,6 +60,8 @@ pub struct Controller {
     pub(super) rollouts: BTreeMap<PolicyName, Running>,
     /// The labels of each policy as last read.
     pub(super) labels: BTreeMap<PolicyName, SeenLabels>,
+    /// Policies whose labels are said to have moved since they were read.
+    pub(super) nudged: BTreeSet<PolicyName>,
     /// The last tick in which each policy was looked at.
     pub(super) looked_at: BTreeMap<PolicyName, Tick>,
     /// Effects that are committed and not finished.
@@ -104,6 +106,7 @@ impl Controller {
             policies: BTreeMap::new(),
             rollouts: BTreeMap::new(),
             labels: BTreeMap::new(),
+            nudged: BTreeSet::new(),
             looked_at: BTreeMap::new(),
             unfinished: VecDeque::new(),
             unheard: Unheard::default(),
@@ -243,6 +246,7 @@ impl Controller {
                 command,
                 reply,
             } => (self.command(rollout, command, now).await, reply),
+            Request::Look { registry, prompt } => return self.nudge(&registry, &prompt),
         };
         if let Ok(state) = &answer {
             // What follows from it is decided with the next tick, by labels that are read then: those

@@ -3,7 +3,7 @@
 use super::Controller;
 use super::Trouble;
 use super::execute::REGISTRY_CALL_SECONDS_MAX;
-use crate::ids::{Label, PolicyName, RegistryName, Version};
+use crate::ids::{Label, PolicyName, PromptName, RegistryName, Version};
 use crate::policy::{EvaluationGate, Policy};
 use crate::registry::{Freshness, LabelState, Registry, RegistryError};
 use crate::rollout::{EvaluationState, ObservedLabel, ObservedLabels};
@@ -30,6 +30,11 @@ impl Controller {
         for name in names {
             let Some(policy) = self.policy_of(name) else {
                 continue;
+            };
+            let freshness = if self.nudged.remove(name) {
+                Freshness::Told
+            } else {
+                freshness
             };
             let read = match (
                 failing.get(&policy.registry),
@@ -61,6 +66,23 @@ impl Controller {
         }
         if !back.is_empty() {
             self.retry_at_once(&back);
+        }
+    }
+
+    /// Has the labels of a prompt read anew with the next tick, because somebody says that one moved.
+    pub(super) fn nudge(&mut self, registry: &RegistryName, prompt: &PromptName) {
+        let known: BTreeSet<PolicyName> = self
+            .policies
+            .keys()
+            .chain(self.rollouts.keys())
+            .cloned()
+            .collect();
+        for name in known {
+            let of_prompt = |policy: &Policy| policy.registry == *registry && policy.prompt == *prompt;
+            if self.policy_of(&name).is_some_and(|policy| of_prompt(&policy)) {
+                self.looked_at.remove(&name);
+                self.nudged.insert(name);
+            }
         }
     }
 

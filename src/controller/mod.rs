@@ -17,7 +17,9 @@ pub use control::{Controller, Parts};
 
 use crate::analysis::Assessment;
 use crate::assignment::snapshot::Snapshot;
-use crate::ids::{Actor, Exposure, Justification, PolicyName, RegistryName, RolloutId, Tick, Version};
+use crate::ids::{
+    Actor, Exposure, Justification, PolicyName, PromptName, RegistryName, RolloutId, Tick, Version,
+};
 use crate::policy::Policy;
 use crate::policy::problem::Problem;
 use crate::registry::RegistryError;
@@ -105,7 +107,7 @@ pub struct ControllerHandle {
 /// Requests that may wait for the controller at once.
 pub const REQUESTS_QUEUED_MAX: usize = 256;
 
-/// What is asked of the controller; it answers each request once.
+/// What is asked of the controller; it answers each request once, where there is something to answer.
 #[derive(Debug)]
 pub enum Request {
     /// Start a rollout.
@@ -123,6 +125,13 @@ pub enum Request {
         command: Command,
         /// Takes the rollout as it is after the command, or why nothing was done.
         reply: oneshot::Sender<Result<RolloutState, CommandError>>,
+    },
+    /// Read the labels of a prompt anew with the next tick; there is no reply.
+    Look {
+        /// The registry that has it.
+        registry: RegistryName,
+        /// The prompt.
+        prompt: PromptName,
     },
 }
 
@@ -252,15 +261,26 @@ impl ControllerHandle {
         .await
     }
 
+    /// Has the labels of a prompt read anew, because somebody says that one has moved.
+    ///
+    /// Saying it twice, or wrongly, costs a request to the registry and changes nothing.
+    pub fn look(&self, registry: RegistryName, prompt: PromptName) -> Result<(), CommandError> {
+        self.send(Request::Look { registry, prompt })
+    }
+
+    fn send(&self, request: Request) -> Result<(), CommandError> {
+        self.requests.try_send(request).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Stopped,
+        })
+    }
+
     async fn ask(
         &self,
         request: Request,
         answer: oneshot::Receiver<Result<RolloutState, CommandError>>,
     ) -> Result<RolloutState, CommandError> {
-        self.requests.try_send(request).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => CommandError::Stopped,
-        })?;
+        self.send(request)?;
         answer.await.unwrap_or(Err(CommandError::Stopped))
     }
 }

@@ -52,8 +52,10 @@ pub trait Registry: Send + Sync {
 /// How fresh an answer about labels must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// Asked for now: after a move, for a person, or because somebody says that it has changed.
+    /// A label move or a person waits for it.
     Now,
+    /// Somebody says that it has changed; nobody waits.
+    Told,
     /// One of many looks: a registry that counts its requests may repeat what it heard just before.
     Polled,
 }
@@ -140,3 +142,5 @@ fn request_for(label_move: &LabelMove, why: &MoveReason) -> LabelRequest {
 pub mod embedded;
 pub mod in_memory;
 pub mod langfuse;
+
+pub use self::langfuse::webhook::{HookRefused, HookSecret};

@@ -14,8 +14,8 @@ use serin::config::Limits;
 use serin::controller::book::PolicyBook;
 use serin::controller::{self, Controller};
 use serin::ids::RegistryName;
-use serin::registry::Registry;
 use serin::registry::embedded::Embedded;
+use serin::registry::{HookSecret, Registry};
 use serin::store::Secret;
 use serin::store::sqlite::SqliteStore;
 use serin::telemetry::Telemetry;
@@ -58,6 +58,9 @@ spec:
   steps: [{exposure: 100%, bake: 1h}]
   metrics: [{name: errors, kind: rate, better: lower, margin: 1pp}]
 ";
+
+/// What webhooks of the registry are signed with.
+pub(crate) const HOOK_SECRET: &str = "lf-whsec_of-the-tests";
 
 /// What a world is made of, where it is not as usual.
 pub(crate) struct Setting {
@@ -179,6 +182,10 @@ impl World {
             access: Access::load(setting.mode, store.as_ref()).await.unwrap(),
             telemetry,
             limits: setting.limits,
+            hooks: BTreeMap::from([(
+                RegistryName::new("embedded").unwrap(),
+                HookSecret::new(HOOK_SECRET.to_owned()),
+            )]),
         }));
         let mut world = Self {
             router: router(app.clone()),

@@ -24,6 +24,7 @@
 mod client;
 pub mod pace;
 pub mod transport;
+pub mod webhook;
 mod wire;
 
 use self::client::{Change, Client};
@@ -105,6 +106,7 @@ impl Langfuse {
     ) -> Result<Option<Version>, RegistryError> {
         let urgency = match freshness {
             Freshness::Now => Urgency::Move,
+            Freshness::Told => Urgency::Look,
             Freshness::Polled => match self.seen_lately(prompt, label) {
                 Some(seen) => return Ok(seen.version),
                 None => Urgency::Look,

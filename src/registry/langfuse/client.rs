@@ -27,7 +27,7 @@ pub(super) struct Client {
 #[derive(Debug)]
 pub(super) enum Change {
     /// It was done, and this is the version now.
-    Done(Row),
+    Done(Box<Row>),
     /// It was refused, or cannot have been done.
     Failed(RegistryError),
     /// Nobody knows.
@@ -132,7 +132,7 @@ impl Client {
             // A proxy may answer for a server that goes on with it.
             Ok(reply) if reply.status >= 500 || reply.status == 408 => Change::Unknown(refusal_words(&reply)),
             Ok(reply) => match self.expect(&reply) {
-                Ok(row) => Change::Done(row),
+                Ok(row) => Change::Done(Box::new(row)),
                 Err(error) => Change::Failed(error),
             },
         }

@@ -4,7 +4,7 @@
 //! server 4.16), which is not what one would wish for:
 //!
 //! - **`PATCH …/versions/{n}` only adds.** `newLabels` joins the labels that the version has, and is taken
-//!   from every other version. A label cannot be taken away (langfuse#9278, langfuse#9342), so "the
+//!   from every other version. A label cannot be taken away, so "the
 //!   canary is over" means that its label is parked on the stable version. `DELETE …?label=` deletes the
 //!   *version* that holds the label: it is never sent, and [`transport::Method`] has no word for it.
 //! - **No compare-and-set.** A move is read → compare → `PATCH` → read back, and two askers can race
@@ -12,13 +12,13 @@
 //!   and a label that is elsewhere is left there and pauses the rollout.
 //! - **No fences.** A `PATCH` whose answer was lost may be carried out late; see
 //!   [`LATE_MOVE_SECONDS_MAX`].
-//! - **No journal** (langfuse#16007): who moved a label is not told. Serin's own audit has its moves.
+//! - **No journal**: who moved a label is not told. Serin's own audit has its moves.
 //! - **The list does not say who holds which label**: it shows the union over all versions. So there
 //!   is one `GET` for each label that a policy steers.
 //! - **Protected labels do not bind API keys**: protection is checked for people in the user interface,
 //!   and not in the public API. Any key of the project can move any label, Serin's among them; Serin's
 //!   own rules say who may ask it to.
-//! - Should `PATCH` come to replace labels instead of adding them (langfuse#9658), the answer shows it,
+//! - Should `PATCH` come to replace labels instead of adding them (there is a pull request that does), the answer shows it,
 //!   and the log says so.
 
 mod client;

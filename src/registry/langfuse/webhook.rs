@@ -3,7 +3,7 @@
 //! The header `x-langfuse-signature` is `t=<seconds>,v1=<hex>`, where the latter is the HMAC-SHA-256 of
 //! `<seconds>.<body>` under the secret that Langfuse shows when the automation is made (`lf-whsec_…`, all
 //! of it). One label move makes two events or more, and each is sent up to four times; none is made
-//! for the parents of a composed prompt (langfuse#9204), and none on a deletion through the API. So an
+//! for the parents of a composed prompt, and none on a deletion through the API. So an
 //! event only makes Serin read the labels of its prompt anew, and without any events it still looks as
 //! often as the policy says.
 

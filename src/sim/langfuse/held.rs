@@ -96,7 +96,7 @@ impl Held {
 
     /// Joins a label to a version and takes it from every other; to none takes it from all.
     ///
-    /// One move is told by at least two webhooks, of the old holder and of the new one (langfuse#9542).
+    /// One move is told by at least two webhooks, of the old holder and of the new one.
     pub(super) fn point(&mut self, name: &str, label: &str, to: Option<u32>, by: Writer, now: Timestamp) {
         let from = self.holder(name, label).map(|row| row.version);
         if from == to {

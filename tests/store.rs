@@ -16,6 +16,8 @@ mod observations;
 mod prompts;
 #[path = "store/rollouts.rs"]
 mod rollouts;
+#[path = "store/scores.rs"]
+mod scores;
 #[path = "store/sights.rs"]
 mod sights;
 #[path = "store/sqlite.rs"]

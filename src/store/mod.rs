@@ -15,13 +15,19 @@ use jiff::Timestamp;
 use std::sync::Arc;
 
 mod rows;
+mod scores;
 pub mod sqlite;
+
+pub use self::scores::{
+    Comparison, Score, ScoreFilter, ScoreKind, ScorePage, ScoreSource, ScoreStore, ScoreSubject, ScoreValue,
+    Serving,
+};
 
 /// A store.
 ///
 /// Each method is one transaction, durable when it returns.
 #[async_trait]
-pub trait Store: PromptStore + 'static {
+pub trait Store: PromptStore + ScoreStore + 'static {
     /// The server's secret, made at first call.
     async fn secret(&self) -> Result<Secret, StoreError>;
 

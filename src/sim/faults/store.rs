@@ -8,12 +8,12 @@ use crate::prompt::{
 };
 use crate::rollout::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome, RolloutState, Transition};
 use crate::store::{
-    Batch, BatchReceipt, Begun, ClosedTicks, EffectId, Loaded, NewRollout, PendingEffect, Secret, Store,
-    StoreError, TokenRecord,
+    Batch, BatchReceipt, Begun, ClosedTicks, EffectId, Loaded, NewRollout, PendingEffect, Score, ScoreFilter,
+    ScorePage, ScoreStore, ScoreSubject, Secret, Serving, Store, StoreError, TokenRecord,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A store that crashes and fails as its hazards say, and is the store behind it otherwise.
@@ -230,5 +230,42 @@ impl PromptStore for HazardousStore {
         evaluation: Evaluation,
     ) -> Result<(), PromptError> {
         self.behind.record_evaluation(prompt, version, evaluation).await
+    }
+}
+
+/// The controller knows nothing of scores: these calls know no hazards.
+#[async_trait]
+impl ScoreStore for HazardousStore {
+    async fn keep_scores(&self, scores: Vec<Score>) -> Result<(), StoreError> {
+        self.behind.keep_scores(scores).await
+    }
+
+    async fn settle_scores(&self, ids: Vec<String>) -> Result<(), StoreError> {
+        self.behind.settle_scores(ids).await
+    }
+
+    async fn waiting_scores(
+        &self,
+        traces: BTreeSet<String>,
+        sessions: BTreeSet<String>,
+        limit: usize,
+    ) -> Result<Vec<Score>, StoreError> {
+        self.behind.waiting_scores(traces, sessions, limit).await
+    }
+
+    async fn scores(&self, filter: ScoreFilter, page: ScorePage) -> Result<Vec<(u64, Score)>, StoreError> {
+        self.behind.scores(filter, page).await
+    }
+
+    async fn count_scores(&self, filter: ScoreFilter) -> Result<usize, StoreError> {
+        self.behind.count_scores(filter).await
+    }
+
+    async fn note_servings(&self, servings: Vec<Serving>) -> Result<(), StoreError> {
+        self.behind.note_servings(servings).await
+    }
+
+    async fn servings(&self, of: Vec<ScoreSubject>) -> Result<Vec<Vec<Serving>>, StoreError> {
+        self.behind.servings(of).await
     }
 }

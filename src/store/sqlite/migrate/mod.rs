@@ -31,6 +31,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "0004_withdrawals",
         sql: include_str!("../../migrations/0004_withdrawals.sql"),
     },
+    Migration {
+        name: "0005_scores",
+        sql: include_str!("../../migrations/0005_scores.sql"),
+    },
 ];
 
 /// Applies what is missing, each migration in its own transaction.

@@ -77,7 +77,7 @@ impl<'w> World<'w> {
 pub(super) struct Owners<'w>(OnceCell<HashMap<RolloutId, &'w PolicyName>>);
 
 impl<'w> Owners<'w> {
-    fn of(&self, board: &'w Board, rollout: RolloutId) -> Option<&'w PolicyName> {
+    pub(super) fn of(&self, board: &'w Board, rollout: RolloutId) -> Option<&'w PolicyName> {
         let owners = self.0.get_or_init(|| {
             let rollouts = board
                 .policies
@@ -92,14 +92,14 @@ impl<'w> Owners<'w> {
 }
 
 /// Who is observed, as far as the line says.
-struct Observed<'l> {
-    user: Option<UserKey<'l>>,
-    receipt: Option<Receipt>,
-    version: Option<Version>,
+pub(super) struct Observed<'l> {
+    pub(super) user: Option<UserKey<'l>>,
+    pub(super) receipt: Option<Receipt>,
+    pub(super) version: Option<Version>,
     /// Why the line is left out, where the application served a fallback of its own.
-    fallback: Option<Refusal>,
-    label: Option<&'l str>,
-    arm: Option<Arm>,
+    pub(super) fallback: Option<Refusal>,
+    pub(super) label: Option<&'l str>,
+    pub(super) arm: Option<Arm>,
 }
 
 /// Whom a line is about, and why it is left out all the same, where it is.
@@ -161,7 +161,8 @@ fn foreign_receipt<'w>(
     }
 }
 
-fn attribute(
+/// Which arm it was, of the policy's own rollout.
+pub(super) fn attribute(
     observed: &Observed<'_>,
     context: &Context<'_>,
     route: &Route,

@@ -4,7 +4,10 @@ mod attribute;
 pub mod ingest;
 mod line;
 pub mod refusal;
+pub mod scored;
+pub mod served;
 mod sight;
+pub mod traces;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@ mod contract;
 mod deletion;
 #[path = "langfuse/prompts.rs"]
 mod prompts;
+#[path = "langfuse/scores.rs"]
+mod scores;
 #[path = "langfuse/vectors.rs"]
 mod vectors;
 #[expect(dead_code, reason = "the tests of the native API use more of it")]

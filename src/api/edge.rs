@@ -2,6 +2,7 @@
 //! for panics. One layer, because assignments are asked for more often than anything else.
 
 use super::App;
+use super::langfuse;
 use super::problem::{Code, Problem, incident};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -59,34 +60,43 @@ pub(super) async fn edge(State(app): State<Arc<App>>, request: Request, next: Ne
     let method = method_word(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let response = answer(&app, route, request, next).await;
+    let answered = answer(&app, route, request, next).await;
+    let response = answered.unwrap_or_else(|problem| {
+        if route.starts_with(langfuse::PREFIX) {
+            langfuse::refused(problem)
+        } else {
+            problem.into_response()
+        }
+    });
     app.telemetry
         .answered(method, route, response.status().as_u16(), watch.elapsed());
     response
 }
 
-async fn answer(app: &App, route: &str, request: Request, next: Next) -> Response {
-    if let Err(problem) = app.access.check_host(request.uri(), request.headers()) {
-        return problem.into_response();
-    }
+async fn answer(app: &App, route: &str, request: Request, next: Next) -> Result<Response, Problem> {
+    app.access.check_host(request.uri(), request.headers())?;
     let is_assignment = route == ASSIGNMENT_ROUTE;
     let Some(_place) = app
         .in_flight
         .enter(is_assignment, app.limits.requests_in_flight_max)
     else {
-        return Problem::new(Code::Overloaded, "too many requests are worked on: try again").into_response();
+        let detail = "too many requests are worked on: try again";
+        return Err(Problem::new(Code::Overloaded, detail));
     };
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     // A body has its own time to arrive in, and the answer as much again.
     let allowed = app.limits.request_timeout.saturating_mul(2);
     match tokio::time::timeout(allowed, work).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => panicked(panic.as_ref()),
-        Err(_) => Problem::new(Code::TimedOut, "the answer took too long: try again").into_response(),
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(panic)) => Err(panicked(panic.as_ref())),
+        Err(_) => Err(Problem::new(
+            Code::TimedOut,
+            "the answer took too long: try again",
+        )),
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Response {
+fn panicked(panic: &(dyn Any + Send)) -> Problem {
     let message = panic.downcast_ref::<&str>().copied();
     let message = message
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
@@ -97,7 +107,6 @@ fn panicked(panic: &(dyn Any + Send)) -> Response {
         Code::Internal,
         format!("the server's log tells more under incident {id}"),
     )
-    .into_response()
 }
 
 /// The method as a label: any other than these is one label, because clients make methods up.

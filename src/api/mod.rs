@@ -36,11 +36,12 @@ use crate::config::Limits;
 use crate::controller::ControllerHandle;
 use crate::ids::RegistryName;
 use crate::registry::HookSecret;
+use crate::source::traces::Traces;
 use crate::store::{Secret, Store};
 use crate::telemetry::Telemetry;
 use axum::Router;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, watch};
 
 pub use self::extract::TokenName;
@@ -60,6 +61,8 @@ pub struct App {
     in_flight: InFlight,
     subscribers: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
+    /// What clients of Langfuse told a while ago.
+    traces: Mutex<Traces>,
 }
 
 /// What an [`App`] is made of.
@@ -90,6 +93,7 @@ impl App {
             subscribers: Arc::new(Semaphore::new(parts.limits.event_subscribers_max)),
             in_flight: InFlight::default(),
             stopping: watch::Sender::new(false),
+            traces: Mutex::default(),
             controller: parts.controller,
             store: parts.store,
             clock: parts.clock,

@@ -68,7 +68,8 @@ async fn observe(
         )
     });
     let mut ingested = judge(Arc::clone(&app), bytes, format).await?;
-    if let Some(problem) = all_refused(&app, &ingested) {
+    count_refusals(&app, &ingested);
+    if let Some(problem) = all_refused(&ingested) {
         note_exclusions(&app, &mut ingested).await?;
         return Err(problem);
     }
@@ -140,8 +141,8 @@ async fn judge(app: Arc<App>, bytes: Bytes, format: Format) -> Result<Ingested, 
     })
 }
 
-/// The problem of a request of which nothing is right; counts the refusals of every request.
-fn all_refused(app: &App, ingested: &Ingested) -> Option<Problem> {
+/// Counts the lines that are not counted.
+pub(super) fn count_refusals(app: &App, ingested: &Ingested) {
     let mut by_code: BTreeMap<RefusalCode, u64> = BTreeMap::new();
     for refused in &ingested.refused {
         *by_code.entry(refused.code).or_default() += 1;
@@ -152,6 +153,10 @@ fn all_refused(app: &App, ingested: &Ingested) -> Option<Problem> {
     for (reason, lines) in &ingested.ignored {
         app.telemetry.observations_ignored(reason.as_str(), *lines);
     }
+}
+
+/// The problem of a request of which nothing is right.
+fn all_refused(ingested: &Ingested) -> Option<Problem> {
     if ingested.refused.is_empty() || !ingested.observations.is_empty() || !ingested.ignored.is_empty() {
         return None;
     }

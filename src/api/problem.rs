@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 /// Media type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 /// What an overloaded server asks for, in seconds.
-const RETRY_AFTER_SECONDS: &str = "1";
+pub(super) const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Declares the codes: variant, status, word, title.
 macro_rules! codes {

@@ -7,6 +7,9 @@
 
 mod board;
 pub mod log;
+mod tracing_clients;
+
+pub use self::tracing_clients::TraceEvents;
 
 use crate::controller::Board;
 use crate::ids::{Arm, Label, MetricName, PolicyName, RegistryName};
@@ -57,6 +60,7 @@ pub struct Telemetry {
     observations: IntCounterVec,
     refused: IntCounterVec,
     ignored: IntCounterVec,
+    tracing: tracing_clients::Counters,
     label_moves: IntCounterVec,
     label_move_seconds: Histogram,
     tick_seconds: Histogram,
@@ -125,6 +129,7 @@ impl Telemetry {
                 "Lines of observations that belong to no running comparison.",
                 &["reason"],
             )?,
+            tracing: tracing_clients::Counters::new()?,
             label_moves: counter(
                 "serin_label_moves_total",
                 "Label moves that were tried.",
@@ -179,6 +184,7 @@ impl Telemetry {
         ];
         own.into_iter()
             .chain(self.gauges.collectors())
+            .chain(self.tracing.collectors())
             .try_for_each(|it| self.registry.register(it))
     }
 

@@ -5,12 +5,13 @@ use axum::http::Method;
 use serde_json::Value;
 
 /// The names of errors, by status.
-const NAMES: [(u16, &str); 5] = [
+const NAMES: [(u16, &str); 6] = [
     (400, "InvalidRequestError"),
     (401, "UnauthorizedError"),
     (403, "ForbiddenError"),
     (404, "LangfuseNotFoundError"),
     (405, "MethodNotAllowedError"),
+    (503, "InternalServerError"),
 ];
 
 pub(crate) struct Contract;

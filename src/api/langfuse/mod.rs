@@ -17,22 +17,41 @@
 
 mod access;
 mod composition;
+mod counting;
+mod ingestion;
 mod list;
+mod otlp;
 mod prompt_body;
 mod prompt_view;
 mod prompts;
 mod refusal;
 mod request;
+mod score_body;
+mod score_configs;
+mod score_reads;
+mod score_view;
+mod scores;
 mod server;
+mod told;
 mod withdraw;
 
 use super::App;
+use super::problem::Problem;
 use axum::Router;
-use axum::routing::{any, get};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get, post};
 use std::sync::Arc;
+
+/// What every path begins with.
+pub(super) const PREFIX: &str = "/api/public/";
 
 /// The one project of a server; Langfuse's keys belong to one.
 const PROJECT: &str = "serin";
+
+/// A problem in Langfuse's form, where it arose before the route was reached.
+pub(super) fn refused(problem: Problem) -> Response {
+    refusal::Refusal::from(problem).into_response()
+}
 
 /// The routes, each under `/api/public/`.
 ///
@@ -58,5 +77,43 @@ pub(super) fn routes() -> Router<Arc<App>> {
             "/api/public/health",
             get(server::health).fallback(refusal::no_method),
         )
+        .merge(score_routes())
         .route("/api/public/{*rest}", any(refusal::no_route))
+}
+
+/// The routes of scores, and of what tracing clients send.
+fn score_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route(
+            "/api/public/scores",
+            post(scores::create).fallback(refusal::no_method),
+        )
+        .route(
+            "/api/public/ingestion",
+            post(ingestion::ingest).fallback(refusal::no_method),
+        )
+        .route(
+            "/api/public/otel/v1/traces",
+            post(otlp::export).fallback(refusal::no_method),
+        )
+        .route(
+            "/api/public/v3/scores",
+            get(score_reads::v3).fallback(refusal::no_method),
+        )
+        .route(
+            "/api/public/v2/scores",
+            get(score_reads::v2).fallback(refusal::no_method),
+        )
+        .route(
+            "/api/public/v2/scores/{id}",
+            get(score_reads::one).fallback(refusal::no_method),
+        )
+        .route(
+            "/api/public/score-configs",
+            get(score_configs::list).fallback(refusal::no_method),
+        )
+        .route(
+            "/api/public/score-configs/{id}",
+            get(score_configs::one).fallback(refusal::no_method),
+        )
 }

@@ -1,6 +1,6 @@
 //! Refusals in Langfuse's words: `{message, error}`.
 
-use crate::api::problem::Problem;
+use crate::api::problem::{Problem, RETRY_AFTER_SECONDS};
 use crate::prompt::PromptError;
 use crate::store::StoreError;
 use axum::Json;
@@ -107,6 +107,10 @@ impl IntoResponse for Refusal {
         let mut response = (self.status, Json(view)).into_response();
         let no_store = HeaderValue::from_static("no-store");
         response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let soon = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
         response
     }
 }

@@ -10,7 +10,6 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ pub(super) const ROWS_MAX: usize = 100;
 
 /// The parameters of a query; an empty one is as good as none.
 #[derive(Debug)]
-pub(super) struct Params(BTreeMap<String, String>);
+pub(super) struct Params(Vec<(String, String)>);
 
 impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = Infallible;
@@ -40,8 +39,24 @@ impl Params {
     }
 
     /// The value of a parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    pub(super) fn get<'p>(&'p self, name: &'p str) -> Option<&'p str> {
+        self.all(name).next()
+    }
+
+    /// The values of a parameter that may be given more than once.
+    pub(super) fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
+        let pairs = self.0.iter().filter(move |(known, _)| known == name);
+        pairs.map(|(_, value)| value.as_str())
+    }
+
+    /// A number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, Refusal> {
+        let refused = || Refusal::data(name, "must be a number");
+        let value = self.get(name).map(|text| text.parse().map_err(|_| refused()));
+        let finite = value
+            .transpose()?
+            .map(|number: f64| number.is_finite().then_some(number));
+        finite.map(|number| number.ok_or_else(refused)).transpose()
     }
 
     /// A whole number that is not negative.

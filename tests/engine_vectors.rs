@@ -280,7 +280,7 @@ fn metric_plan(name: &str, weight: f64, settings: &Value) -> MetricPlan {
         better,
         alpha: alpha(&settings["alpha"]),
         scales: points(&settings["taus"], &settings["tau_weights"]),
-        odds_ratios: points(&settings["thetas"], &settings["theta_weights"]),
+        odds_ratios: points::<4>(&settings["thetas"], &settings["theta_weights"]).into(),
         clusters: settings["buckets"].as_u64().unwrap().try_into().unwrap(),
         treated_min: settings["min_treated"].as_u64().unwrap(),
         effective_clusters_min: number("min_effective_buckets"),
@@ -298,6 +298,9 @@ fn metric_plan(name: &str, weight: f64, settings: &Value) -> MetricPlan {
         },
         prior_weight: number("prior_weight"),
         control_min: 0,
+        control_variance_weight: 0.0,
+        health: None,
+        tempered_by_control: false,
     };
     MetricPlan {
         name: MetricName::new(name).unwrap(),

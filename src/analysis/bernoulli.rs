@@ -7,7 +7,8 @@
 //! exact for independent observations; for clustered ones the logarithm is divided by the design
 //! effect (STATISTICS 1.3), which can only slow the test where there is none.
 
-use super::settings::MixturePoint;
+use super::health::{MarginNull, log_bet};
+use super::settings::Bets;
 use super::special::{least_crossing, log_sum_exp};
 
 /// A rate closer than this to 0 or 1 leaves nothing to bet on.
@@ -27,22 +28,30 @@ pub(super) fn is_bettable(rate: f64) -> bool {
     (RATE_EDGE..=1.0 - RATE_EDGE).contains(&rate)
 }
 
-/// A mixture of bets on odds ratios, and the logarithm of what each has won.
+/// A mixture of bets on odds ratios or on parts of a margin, and the logarithm of what each has won.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct BernoulliProcess {
-    odds_ratios: [MixturePoint; 4],
-    /// ENGINE's ell, one per odds ratio.
-    pub(super) logs: [f64; 4],
+    on: Bets,
+    /// ENGINE's ell, one per bet; 0 beyond them.
+    logs: [f64; Bets::COUNT_MAX],
 }
 
 impl BernoulliProcess {
-    pub(super) fn new(odds_ratios: [MixturePoint; 4]) -> Self {
-        Self::resume(odds_ratios, [0.0; 4])
+    pub(super) fn new(on: Bets) -> Self {
+        Self::resume(on, &[])
     }
 
-    /// Goes on from what bets on the same odds ratios have won.
-    pub(super) fn resume(odds_ratios: [MixturePoint; 4], logs: [f64; 4]) -> Self {
-        Self { odds_ratios, logs }
+    /// Goes on from what the same bets have won; those of which nothing is said begin.
+    pub(super) fn resume(on: Bets, won: &[f64]) -> Self {
+        let mut logs = [0.0; Bets::COUNT_MAX];
+        let known = logs.iter_mut().take(on.as_slice().len());
+        known.zip(won).for_each(|(log, won)| *log = *won);
+        Self { on, logs }
+    }
+
+    /// What each bet has won, as a logarithm.
+    pub(super) fn logs(&self) -> &[f64] {
+        &self.logs[..self.on.as_slice().len()]
     }
 
     /// Bets one tick on treatment against control; `control_rate` must be known before the tick.
@@ -56,7 +65,7 @@ impl BernoulliProcess {
         }
         let p0 = control_rate;
         let n = treatment.n + control.n;
-        for (log, theta) in self.logs.iter_mut().zip(self.odds_ratios.map(|point| point.size)) {
+        for (log, theta) in self.bets() {
             let p1 = theta * p0 / (1.0 + (theta - 1.0) * p0);
             let gap = p1 - p0;
             let pm = (treatment.n * p1 + control.n * p0) / n;
@@ -75,18 +84,38 @@ impl BernoulliProcess {
         if !is_bettable(limit) {
             return;
         }
-        for (log, theta) in self.logs.iter_mut().zip(self.odds_ratios.map(|point| point.size)) {
+        for (log, theta) in self.bets() {
             *log += treatment.s * theta.ln() - treatment.n * ((theta - 1.0) * limit).ln_1p();
         }
+    }
+
+    /// Bets one tick on treatment to be within the margin; `control_rate` must be known before the tick.
+    pub(super) fn bet_on_health(
+        &mut self,
+        control_rate: f64,
+        null: MarginNull,
+        treatment: Harm,
+        control: Harm,
+    ) {
+        for (log, part) in self.bets() {
+            *log += log_bet(part, null, control_rate, treatment, control);
+        }
+    }
+
+    /// What each bet has won, to be changed, and what it is on.
+    fn bets(&mut self) -> impl Iterator<Item = (&mut f64, f64)> {
+        let sizes = self.on.as_slice().iter().map(|point| point.size);
+        self.logs.iter_mut().zip(sizes)
     }
 
     /// Log of the mixture, tempered by the design effect, at least 1.
     pub(super) fn log_e(&self, design_effect: f64) -> f64 {
         let mut terms = self.logs;
-        for (term, point) in terms.iter_mut().zip(self.odds_ratios) {
+        let points = self.on.as_slice();
+        for (term, point) in terms.iter_mut().zip(points) {
             *term = point.share.ln() + *term / design_effect;
         }
-        log_sum_exp(&terms)
+        log_sum_exp(&terms[..points.len()])
     }
 
     /// The least growth of the data, from `least` to `most`, at which the mixture reaches
@@ -106,6 +135,7 @@ impl BernoulliProcess {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::settings::MixturePoint;
     use proptest::prelude::*;
 
     const ODDS_RATIOS: [MixturePoint; 4] = [
@@ -146,7 +176,7 @@ mod tests {
             let mut expectation = 0.0;
             for (s_t, mass_t) in binomial(treated, rate).into_iter().enumerate() {
                 for (s_c, mass_c) in binomial(controls, rate).into_iter().enumerate() {
-                    let mut process = BernoulliProcess::new(ODDS_RATIOS);
+                    let mut process = BernoulliProcess::new(ODDS_RATIOS.into());
                     let treatment = Harm { n: f64::from(treated), s: s_t as f64 };
                     let control = Harm { n: f64::from(controls), s: s_c as f64 };
                     process.bet_against_control(predicted, treatment, control);
@@ -162,7 +192,7 @@ mod tests {
         ) {
             let mut expectation = 0.0;
             for (s, mass) in binomial(treated, limit * below).into_iter().enumerate() {
-                let mut process = BernoulliProcess::new(ODDS_RATIOS);
+                let mut process = BernoulliProcess::new(ODDS_RATIOS.into());
                 process.bet_against_limit(limit, Harm { n: f64::from(treated), s: s as f64 });
                 expectation += mass * process.log_e(1.0).exp();
             }
@@ -174,19 +204,19 @@ mod tests {
     fn rates_at_the_edge_are_not_bet_on() {
         let harm = Harm { n: 10.0, s: 10.0 };
         for rate in [0.0, 1e-13, 1.0 - 1e-13, 1.0, f64::NAN] {
-            let mut process = BernoulliProcess::new(ODDS_RATIOS);
+            let mut process = BernoulliProcess::new(ODDS_RATIOS.into());
             process.bet_against_control(rate, harm, harm);
             process.bet_against_limit(rate, harm);
-            assert_eq!(process, BernoulliProcess::new(ODDS_RATIOS), "{rate}");
+            assert_eq!(process, BernoulliProcess::new(ODDS_RATIOS.into()), "{rate}");
         }
     }
 
     #[test]
     fn growth_is_found_where_it_is_enough() {
-        let mut process = BernoulliProcess::new(ODDS_RATIOS);
+        let mut process = BernoulliProcess::new(ODDS_RATIOS.into());
         process.bet_against_limit(0.05, Harm { n: 100.0, s: 8.0 });
         let growth = process.growth_until(2.0, 3.0, 1.0, 1e6).unwrap();
-        let mut grown = BernoulliProcess::new(ODDS_RATIOS);
+        let mut grown = BernoulliProcess::new(ODDS_RATIOS.into());
         grown.bet_against_limit(
             0.05,
             Harm {
@@ -196,14 +226,14 @@ mod tests {
         );
         assert!((grown.log_e(2.0) - 3.0).abs() < 1e-6);
         assert_eq!(process.growth_until(2.0, 3.0, 1.0, growth / 2.0), None);
-        let mut losing = BernoulliProcess::new(ODDS_RATIOS);
+        let mut losing = BernoulliProcess::new(ODDS_RATIOS.into());
         losing.bet_against_limit(0.05, Harm { n: 100.0, s: 4.0 });
         assert_eq!(losing.growth_until(1.0, 3.0, 1.0, 1e6), None);
     }
 
     #[test]
     fn tempering_slows_but_keeps_the_sign() {
-        let mut process = BernoulliProcess::new(ODDS_RATIOS);
+        let mut process = BernoulliProcess::new(ODDS_RATIOS.into());
         process.bet_against_limit(0.05, Harm { n: 100.0, s: 20.0 });
         assert!(process.log_e(1.0) > process.log_e(2.0));
         assert!(process.log_e(2.0) > 0.0);

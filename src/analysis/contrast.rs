@@ -20,7 +20,7 @@ const NULL_RATE_MAX: f64 = 0.999;
 /// Least expected number of harmful treated observations before a rate's health counts.
 const NULL_EVENTS_MIN: f64 = 10.0;
 /// Growth of the data beyond which "how many more" is not worth telling.
-pub(super) const GROWTH_MAX: f64 = 1e6;
+const GROWTH_MAX: f64 = 1e6;
 
 /// The comparison of treatment with control, over all ticks so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,8 @@ pub(super) struct ContrastSums {
     pub(super) control_sum: f64,
     /// The bets of a rate; unused for means.
     pub(super) process: BernoulliProcess,
+    /// The bets on a rate's health, where there are any.
+    pub(super) health: Option<BernoulliProcess>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -83,6 +85,7 @@ impl Contrast {
                 weight: 0.0,
                 control_sum: 0.0,
                 process: BernoulliProcess::new(settings.test.odds_ratios),
+                health: settings.health.map(BernoulliProcess::new),
             },
         )
     }
@@ -136,6 +139,7 @@ impl Contrast {
         let control_rate = self.control_rate();
         let treatment_centre = self.sums.treatment.shrunk_mean(control_rate, TREATMENT_SHRINK);
         let control_centre = self.sums.control.shrunk_mean(self.prior_centre(), 0.0);
+        let margin = self.settings.margin_null();
         let n = treatment.n + control.n;
         let weight = treatment.n * (control.n / n);
         let sums = &mut self.sums;
@@ -146,8 +150,11 @@ impl Contrast {
         sums.control.enter(control, treatment.n / n, control_centre);
         if self.coding.is_rate() {
             let harm = |arm: &TickArm<'_>| Harm { n: arm.n, s: arm.sum };
-            sums.process
-                .bet_against_control(control_rate, harm(treatment), harm(control));
+            let (treatment, control) = (harm(treatment), harm(control));
+            sums.process.bet_against_control(control_rate, treatment, control);
+            if let Some(health) = &mut sums.health {
+                health.bet_on_health(control_rate, margin, treatment, control);
+            }
         }
     }
 
@@ -177,6 +184,7 @@ impl Contrast {
             weight: self.sums.weight,
             variance_by_observation: spread.by_observation,
             variance_by_cluster: spread.by_cluster,
+            variance: spread.variance(),
             df: spread.df,
             effective_clusters_treatment: self.spreads.treatment.effective_clusters,
             effective_clusters_control: self.spreads.control.effective_clusters,
@@ -202,7 +210,14 @@ impl Contrast {
     }
 
     fn spread(&self, k: f64) -> Spread {
-        Spread::of(self.spreads.treatment, self.spreads.control, k)
+        let ArmSpreads { treatment, control } = self.spreads;
+        let spread = Spread::of(treatment, control, k);
+        let weight = self.settings.control_variance_weight;
+        if weight > 0.0 && !self.coding.is_rate() {
+            spread.moderated([treatment, control], k, weight)
+        } else {
+            spread
+        }
     }
 
     fn enough_clusters(&self) -> bool {
@@ -214,7 +229,7 @@ impl Contrast {
     fn log_e_worse(&self, spread: Spread) -> f64 {
         if self.coding.is_rate() {
             return if is_bettable(self.control_rate()) {
-                self.sums.process.log_e(spread.design_effect())
+                self.sums.process.log_e(self.temper(spread))
             } else {
                 0.0
             };
@@ -234,6 +249,13 @@ impl Contrast {
     }
 
     fn log_e_non_inferior(&self, spread: Spread) -> f64 {
+        if let Some(health) = self.health() {
+            return if self.events_at_margin() >= NULL_EVENTS_MIN {
+                health.log_e(self.design_effect_of_health(spread))
+            } else {
+                0.0
+            };
+        }
         match self.non_inferiority(spread) {
             Some(test) if test.events >= NULL_EVENTS_MIN => self.mixture.log_e(test.shifted),
             Some(_) | None => 0.0,
@@ -257,7 +279,7 @@ impl Contrast {
             let null_rate = self.null_rate(control_rate);
             let binomial = self.sums.treatment.squared_weights * null_rate * (1.0 - null_rate)
                 + null.k * null.k * self.sums.control.squared_weights * control_rate * (1.0 - control_rate);
-            events = count_as_f64(self.sums.treatment.used) * null_rate;
+            events = self.events_at_margin();
             variance = variance.max(spread.design_effect() * binomial);
         }
         let shifted = Shifted {
@@ -291,15 +313,54 @@ impl Contrast {
         }
     }
 
+    /// The bets on health, where health is proved by bets.
+    fn health(&self) -> Option<&BernoulliProcess> {
+        let health = self.sums.health.as_ref();
+        health.filter(|_| self.coding.is_rate() && self.settings.margin > 0.0)
+    }
+
+    /// What bets against "not worse" are tempered by.
+    fn temper(&self, spread: Spread) -> f64 {
+        if self.settings.tempered_by_control {
+            self.design_effect_of_health(spread)
+        } else {
+            spread.design_effect()
+        }
+    }
+
+    /// About how many times the present data it takes until bets against "not worse" have won.
+    pub(super) fn growth_until_worse(&self, log_threshold: f64) -> Option<f64> {
+        let temper = self.temper(self.spread(1.0));
+        self.sums
+            .process
+            .growth_until(temper, log_threshold, 1.0, GROWTH_MAX)
+    }
+
+    /// The design effect that bets on health are tempered by: no smaller than control's own.
+    ///
+    /// A treatment without harm shows no clustering of harm either, but its users come back as often as
+    /// control's. Control's weights change from tick to tick, which hides clustering: in the variance of
+    /// a sum over a user's ticks, correlations count by the square of the mean weight, and single
+    /// observations by the mean of its square.
+    fn design_effect_of_health(&self, spread: Spread) -> f64 {
+        let control = self.spreads.control;
+        let (sums, weight) = (&self.sums.control, self.sums.weight);
+        let hidden = sums.squared_weights * (count_as_f64(sums.used) / weight) / weight;
+        let of_control = 1.0 + (control.design_effect() - 1.0) * hidden.max(1.0);
+        spread.design_effect().max(of_control)
+    }
+
+    /// How many harmful treated observations there would be at the margin.
+    fn events_at_margin(&self) -> f64 {
+        count_as_f64(self.sums.treatment.used) * self.null_rate(self.control_rate())
+    }
+
     /// Treatment's rate of harm at the margin.
     fn null_rate(&self, control_rate: f64) -> f64 {
-        let margin = self.settings.margin;
-        let rate = match self.settings.unit {
-            HarmUnit::Metric => control_rate + margin,
-            HarmUnit::ControlMean => control_rate * (1.0 + margin),
-            HarmUnit::ControlGood => control_rate + margin * (1.0 - control_rate),
-        };
-        rate.min(NULL_RATE_MAX)
+        self.settings
+            .margin_null()
+            .treatment(control_rate)
+            .min(NULL_RATE_MAX)
     }
 
     /// Estimated difference, treatment − control, in metric units.
@@ -316,14 +377,12 @@ impl Contrast {
     pub(super) fn half_width(&self, log_threshold: f64) -> Option<f64> {
         let Reading {
             weight,
+            variance,
             df,
             guards_hold,
             ..
         } = self.reading;
-        guards_hold.then(|| {
-            self.mixture
-                .distance(weight, self.reading.variance(), df, log_threshold)
-        })
+        guards_hold.then(|| self.mixture.distance(weight, variance, df, log_threshold))
     }
 
     /// The tolerated worsening in metric units; none while a relative one is unknown or not positive.
@@ -354,15 +413,27 @@ impl Contrast {
         if self.reading.verdict != Verdict::Inconclusive || !self.enough_clusters() {
             return None;
         }
+        let treated = count_as_f64(self.reading.treated);
+        let threshold = self.settings.alpha_non_inferior.log_threshold();
+        if let Some(health) = self.health() {
+            let least = (count_as_f64(self.settings.test.treated_min) / treated)
+                .max(NULL_EVENTS_MIN / self.events_at_margin())
+                .max(1.0);
+            let growth = health.growth_until(
+                self.design_effect_of_health(self.spread(1.0)),
+                threshold,
+                least,
+                GROWTH_MAX,
+            )?;
+            return Some(ceil_as_count((growth - 1.0) * treated).max(1));
+        }
         let test = self.non_inferiority(self.spread(1.0))?;
         if test.shifted.sum <= 0.0 {
             return None;
         }
-        let treated = count_as_f64(self.reading.treated);
         let least = (count_as_f64(self.settings.test.treated_min) / treated)
             .max(NULL_EVENTS_MIN / test.events)
             .max(1.0);
-        let threshold = self.settings.alpha_non_inferior.log_threshold();
         let growth = self
             .mixture
             .growth_until(test.shifted, threshold, least, GROWTH_MAX)?;

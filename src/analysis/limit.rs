@@ -109,6 +109,7 @@ impl Limit {
             weight: self.sums.weight,
             variance_by_observation: spread.by_observation,
             variance_by_cluster: spread.by_cluster,
+            variance: spread.variance(),
             df: spread.df,
             effective_clusters_treatment: arm.effective_clusters,
             design_effect: spread.design_effect(),

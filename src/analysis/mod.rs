@@ -31,6 +31,7 @@ mod contrast;
 pub mod engine;
 mod evidence;
 mod headcount;
+mod health;
 mod limit;
 mod metric;
 mod mixture;

@@ -144,7 +144,7 @@ fn test_settings(metric: &Metric, alpha: Alpha, prior_centre: f64, scale: f64) -
         better: metric.better,
         alpha,
         scales: scales(scale),
-        odds_ratios: ODDS_RATIOS,
+        odds_ratios: ODDS_RATIOS.into(),
         clusters: Cluster::COUNT,
         treated_min: TREATED_MIN,
         effective_clusters_min: EFFECTIVE_CLUSTERS_MIN,
@@ -174,6 +174,9 @@ fn values_settings(metric: &Metric, alpha: Alpha) -> ContrastSettings {
         unit,
         prior_weight,
         control_min,
+        control_variance_weight: 0.0,
+        health: None,
+        tempered_by_control: false,
     }
 }
 
@@ -296,6 +299,9 @@ fn quantile_settings(
         unit: HarmUnit::Metric,
         prior_weight: BASELINE_WEIGHT,
         control_min: 0,
+        control_variance_weight: 0.0,
+        health: None,
+        tempered_by_control: false,
     };
     let (by, ratio) = match metric.margin {
         Margin::Exceedance(_) => (None, 0.0),
@@ -326,9 +332,12 @@ fn health_settings(exceedance: ContrastSettings, ratio: f64) -> ContrastSettings
         test: TestSettings {
             better: Better::Higher,
             alpha: exceedance.alpha_non_inferior,
-            odds_ratios: HEALTH_POWERS.map(|power| point((1.0 + ratio).powi(power), 0.25)),
+            odds_ratios: HEALTH_POWERS
+                .map(|power| point((1.0 + ratio).powi(power), 0.25))
+                .into(),
             ..exceedance.test
         },
+        tempered_by_control: false,
         ..exceedance
     }
 }

@@ -11,7 +11,7 @@
 //! the same test with good and harm exchanged, and needs no normal approximation.
 
 use super::bins::{LogBin, Sketch};
-use super::contrast::{Contrast, GROWTH_MAX};
+use super::contrast::Contrast;
 use super::reading::Reading;
 use super::settings::{EdgeMove, QuantileSettings};
 use super::special::{ceil_as_count, count_as_f64, log_sum_exp};
@@ -200,8 +200,7 @@ impl QuantileTest {
         }
         let treated = count_as_f64(reading.treated);
         let threshold = self.settings.exceedance.alpha_non_inferior.log_threshold();
-        let bets = &health.sums.process;
-        let growth = bets.growth_until(reading.design_effect, threshold, 1.0, GROWTH_MAX)?;
+        let growth = health.growth_until_worse(threshold)?;
         Some(ceil_as_count((growth - 1.0) * treated).max(1))
     }
 

@@ -19,7 +19,9 @@ pub struct Reading {
     pub variance_by_observation: f64,
     /// Variance of the sum by cluster (Vc).
     pub variance_by_cluster: f64,
-    /// Degrees of freedom, at least 1.
+    /// The variance of the sum that is used (V): the larger of both, or moderated by control's.
+    pub variance: f64,
+    /// Its degrees of freedom, at least 1.
     pub df: f64,
     /// Effective clusters of treatment (G_T).
     pub effective_clusters_treatment: f64,
@@ -46,6 +48,7 @@ impl Reading {
         weight: 0.0,
         variance_by_observation: 0.0,
         variance_by_cluster: 0.0,
+        variance: 0.0,
         df: 1.0,
         effective_clusters_treatment: 0.0,
         effective_clusters_control: 0.0,
@@ -65,11 +68,6 @@ impl Reading {
 
     /// Standard error of the estimate; none without contrast.
     pub fn standard_error(&self) -> Option<f64> {
-        (self.weight > 0.0).then(|| self.variance().sqrt() / self.weight)
-    }
-
-    /// Variance of the sum (V).
-    pub fn variance(&self) -> f64 {
-        self.variance_by_observation.max(self.variance_by_cluster)
+        (self.weight > 0.0).then(|| self.variance.sqrt() / self.weight)
     }
 }

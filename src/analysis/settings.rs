@@ -16,6 +16,36 @@ pub struct MixturePoint {
     pub share: f64,
 }
 
+/// What a Bernoulli mixture bets on: at least one point, at most [`Self::COUNT_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bets {
+    points: [MixturePoint; Self::COUNT_MAX],
+    count: usize,
+}
+
+impl Bets {
+    /// Most that a mixture has: each is a number in the state of every test.
+    pub const COUNT_MAX: usize = 8;
+
+    /// The mixture, in the order in which it was given.
+    pub fn as_slice(&self) -> &[MixturePoint] {
+        &self.points[..self.count]
+    }
+}
+
+impl<const N: usize> From<[MixturePoint; N]> for Bets {
+    fn from(given: [MixturePoint; N]) -> Self {
+        const { assert!(0 < N && N <= Self::COUNT_MAX, "a mixture has 1 to 8 points") };
+        let unused = MixturePoint {
+            size: 1.0,
+            share: 0.0,
+        };
+        let mut points = [unused; Self::COUNT_MAX];
+        points[..N].copy_from_slice(&given);
+        Self { points, count: N }
+    }
+}
+
 /// What the values of a metric are to a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistic {
@@ -37,7 +67,7 @@ pub struct TestSettings {
     /// Scales of the half-normal mixture, in metric units; for means and for margins of rates.
     pub scales: [MixturePoint; 3],
     /// Odds ratios of the Bernoulli mixture; for rates.
-    pub odds_ratios: [MixturePoint; 4],
+    pub odds_ratios: Bets,
     /// How many clusters the variance sums over, 1 to
     /// [`Cluster::COUNT`](crate::ids::Cluster::COUNT); a cluster's number is taken
     /// modulo this.
@@ -80,6 +110,15 @@ pub struct ContrastSettings {
     /// How many observations of control must be known before a tick enters the comparison: a mean that
     /// nobody could guess is learned first, or the first tick's surprise would widen all variance.
     pub control_min: u64,
+    /// How many treated observations the control's variance stands for in the variance of a mean; at 0,
+    /// nothing is taken from control.
+    pub control_variance_weight: f64,
+    /// What is bet on to prove that a rate is within its margin: parts of the margin that are used up, 0
+    /// for as good as control, below 1, negative for better; without any, the proof is one of means.
+    pub health: Option<Bets>,
+    /// Whether bets against "not worse" are tempered by no less than control's own design effect, as
+    /// those on health are.
+    pub tempered_by_control: bool,
 }
 
 /// Settings of the comparison of one quantile: of how often values lie above the control's.
@@ -118,6 +157,10 @@ pub enum EdgeMove {
 
 /// What is compared with control.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each metric, most of them of values"
+)]
 pub enum ContrastPlan {
     /// The values as they were added up.
     Values(ContrastSettings),

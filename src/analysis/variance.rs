@@ -88,6 +88,8 @@ impl ArmSums {
             by_observation: self.squares_around_centre,
             by_cluster: self.cluster_variance(),
             scale: self.squares,
+            squared_weights: self.squared_weights,
+            used: count_as_f64(self.used),
             effective_clusters: self.effective_clusters(),
         }
     }
@@ -124,8 +126,21 @@ pub(super) struct ArmSpread {
     by_observation: f64,
     by_cluster: f64,
     scale: f64,
+    squared_weights: f64,
+    used: f64,
     /// ENGINE's `G_a`.
     pub(super) effective_clusters: f64,
+}
+
+impl ArmSpread {
+    /// How much clustering widens the arm's variance, at least 1.
+    pub(super) fn design_effect(self) -> f64 {
+        if self.by_observation > 0.0 {
+            (self.by_cluster / self.by_observation).max(1.0)
+        } else {
+            1.0
+        }
+    }
 }
 
 /// Variance of `x_T − k x_C` (ENGINE section 4).
@@ -135,11 +150,21 @@ pub(super) struct Spread {
     pub(super) by_observation: f64,
     /// By cluster (Vc).
     pub(super) by_cluster: f64,
-    /// Degrees of freedom, at least 1.
+    /// Degrees of freedom of what is used, at least 1.
     pub(super) df: f64,
+    /// What is used (V): the larger of both, unless it is [moderated](Self::moderated).
+    used: f64,
 }
 
 impl Spread {
+    /// No variance, and so no evidence.
+    const NONE: Self = Self {
+        by_observation: 0.0,
+        by_cluster: 0.0,
+        df: 1.0,
+        used: 0.0,
+    };
+
     /// Combines both arms; an arm that is not compared is the default one.
     pub(super) fn of(treatment: ArmSpread, control: ArmSpread, k: f64) -> Self {
         let kk = k * k;
@@ -148,11 +173,7 @@ impl Spread {
         let by_cluster = cluster_t + cluster_c;
         // Overflow leaves no usable variance, and without variance there is no evidence.
         if !by_observation.is_finite() || !by_cluster.is_finite() {
-            return Self {
-                by_observation: 0.0,
-                by_cluster: 0.0,
-                df: 1.0,
-            };
+            return Self::NONE;
         }
         let noise = NOISE_SHARE * (treatment.scale + kk * control.scale);
         let by_observation = if by_observation > noise {
@@ -163,8 +184,8 @@ impl Spread {
         if by_cluster <= noise {
             return Self {
                 by_observation,
-                by_cluster: 0.0,
-                df: 1.0,
+                used: by_observation,
+                ..Self::NONE
             };
         }
         let part = |variance: f64, arm: ArmSpread| {
@@ -176,12 +197,47 @@ impl Spread {
             by_observation,
             by_cluster,
             df: df.max(1.0),
+            used: by_observation.max(by_cluster),
+        }
+    }
+
+    /// The same with what is known of control: until treatment has been observed often, its own variance
+    /// says little, and while its values happen to be alike, nothing (twenty passes of twenty have none).
+    ///
+    /// Treatment's variance is shrunk to control's, at treatment's weights, as if that had been seen
+    /// `weight` times (Smyth 2004, "Linear models and empirical Bayes methods", section 3: the moderated
+    /// t), and is never smaller than control's, which is what it is when the arms are alike.
+    pub(super) fn moderated(self, arms: [ArmSpread; 2], k: f64, weight: f64) -> Self {
+        let [treatment, control] = arms;
+        let of_control = control.by_observation.max(control.by_cluster);
+        let expected = of_control * (treatment.squared_weights / control.squared_weights);
+        let own = treatment.by_observation.max(treatment.by_cluster);
+        let share = weight / (weight + treatment.used);
+        let shrunk = share * expected + (1.0 - share) * own;
+        let part =
+            |variance: f64, arm: ArmSpread| variance * variance / (arm.effective_clusters - 1.0).max(1.0);
+        let (of_treatment, noise) = if shrunk > expected {
+            let noise = part(share * expected, control) + part((1.0 - share) * own, treatment);
+            (shrunk, noise)
+        } else {
+            (expected, part(expected, control))
+        };
+        let of_control = k * k * of_control;
+        let variance = of_treatment + of_control;
+        let df = variance * (variance / (noise + part(of_control, control)));
+        if !(variance.is_finite() && df.is_finite()) {
+            return self;
+        }
+        Self {
+            used: variance,
+            df: df.max(1.0),
+            ..self
         }
     }
 
     /// The variance that is used (V).
     pub(super) fn variance(self) -> f64 {
-        self.by_observation.max(self.by_cluster)
+        self.used
     }
 
     /// How much clustering widens the variance (d), at least 1.
@@ -251,13 +307,6 @@ mod tests {
         let mut sums = ArmSums::new(4);
         sums.enter(&TickArm::of(&tally, Coding::Mean).unwrap(), 1.0, 0.0);
         let spread = Spread::of(sums.spread(), ArmSpread::default(), 1.0);
-        assert_eq!(
-            spread,
-            Spread {
-                by_observation: 0.0,
-                by_cluster: 0.0,
-                df: 1.0
-            }
-        );
+        assert_eq!(spread, Spread::NONE);
     }
 }

@@ -12,9 +12,7 @@ use crate::analysis::contrast::{Contrast, ContrastSums, TREATMENT_SHRINK};
 use crate::analysis::limit::{Limit, LimitSums};
 use crate::analysis::metric::{Compared, MetricEngine};
 use crate::analysis::quantile::{QuantileTest, Quantiles};
-use crate::analysis::settings::{
-    ContrastPlan, ContrastSettings, LimitSettings, MixturePoint, QuantileSettings,
-};
+use crate::analysis::settings::{Bets, ContrastPlan, ContrastSettings, LimitSettings, QuantileSettings};
 use crate::analysis::special::{ceil_as_count, count_as_f64};
 use crate::analysis::variance::ArmSums;
 use crate::ids::Tick;
@@ -206,15 +204,16 @@ impl Data<'_> {
         let arms = arms.encoded(coding);
         let harm = coding.harm_sign() * (arms.treatment.mean - arms.control.mean);
         let (mut treatment, mut control) = (Weighed::default(), Weighed::default());
-        let (mut weight, mut logs) = (0.0, [0.0; 4]);
+        let (mut weight, mut won, mut won_on_health) = (0.0, Won::default(), Won::default());
         for (exposure, hours, flow) in self.flows_after(unknown) {
             weight += hours * flow.weight;
             treatment.add(hours * flow.treated_used, hours * flow.weight * (1.0 - exposure));
             control.add(hours * flow.controls_used, hours * flow.weight * exposure);
             let share = hours * compared_share(exposure, self.conditions);
-            let bets = bets_per_hour(settings.test.odds_ratios, &arms, &flow);
-            for (log, bet) in logs.iter_mut().zip(bets) {
-                *log += share * bet;
+            let (bets, on_health) = bets_per_hour(&settings, &arms, &flow);
+            won.add(share, &bets);
+            if let Some(on_health) = on_health {
+                won_on_health.add(share, &on_health);
             }
         }
         let (treated, controls) = self.counts();
@@ -235,7 +234,10 @@ impl Data<'_> {
             sum: harm * weight,
             weight,
             control_sum: arms.control.mean * weight,
-            process: BernoulliProcess::resume(settings.test.odds_ratios, logs),
+            process: BernoulliProcess::resume(settings.test.odds_ratios, &won.0),
+            health: settings
+                .health
+                .map(|health| BernoulliProcess::resume(health, &won_on_health.0)),
         };
         Contrast::resume(settings, sums)
     }
@@ -286,21 +288,42 @@ pub(super) fn compared_share(exposure: f64, conditions: &Conditions) -> f64 {
     if whole > 0.0 { flow.weight / whole } else { 0.0 }
 }
 
-/// What the bets of a rate win in an hour, control's rate being known.
-fn bets_per_hour(odds_ratios: [MixturePoint; 4], arms: &Arms, flow: &Flow) -> [f64; 4] {
-    let mut process = BernoulliProcess::new(odds_ratios);
+/// What bets have won over all hours, as logarithms.
+#[derive(Debug, Default)]
+struct Won([f64; Bets::COUNT_MAX]);
+
+impl Won {
+    fn add(&mut self, hours: f64, per_hour: &BernoulliProcess) {
+        for (won, log) in self.0.iter_mut().zip(per_hour.logs()) {
+            *won += hours * log;
+        }
+    }
+}
+
+/// What the bets of a rate win in an hour, control's rate being known: against "not worse", and on health.
+fn bets_per_hour(
+    settings: &ContrastSettings,
+    arms: &Arms,
+    flow: &Flow,
+) -> (BernoulliProcess, Option<BernoulliProcess>) {
+    let mut process = BernoulliProcess::new(settings.test.odds_ratios);
+    let mut health = settings.health.map(BernoulliProcess::new);
     if flow.treated > 0.0 && flow.controls > 0.0 {
         let harm = |n: f64, moments: Moments| Harm {
             n,
             s: n * moments.mean,
         };
-        process.bet_against_control(
-            arms.control.mean,
+        let rate = arms.control.mean;
+        let (treatment, control) = (
             harm(flow.treated, arms.treatment),
             harm(flow.controls, arms.control),
         );
+        process.bet_against_control(rate, treatment, control);
+        if let Some(health) = &mut health {
+            health.bet_on_health(rate, settings.margin_null(), treatment, control);
+        }
     }
-    process.logs
+    (process, health)
 }
 
 /// Observations of one arm that are compared.

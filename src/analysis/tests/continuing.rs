@@ -215,10 +215,10 @@ fn another_policys_state_is_refused() {
         assert_eq!(refused(other), CodecError::OtherMetrics);
     }
     let mut newer = bytes.clone();
-    newer[0] = 3;
+    newer[0] = 4;
     assert_eq!(
         Engine::decode(&policy(metrics()), &newer).unwrap_err(),
-        CodecError::Format { found: 3, known: 2 }
+        CodecError::Format { found: 4, known: 3 }
     );
 }
 

@@ -1,7 +1,8 @@
 //! An engine's state as bytes, so that a restart goes on bit for bit.
 //!
 //! ```text
-//! format            1 byte   2; 1 lacks the clipped values, what a metric is compared with besides
+//! format            1 byte   3; 2 has four odds ratios, without their number, and no bets on health; 1
+//!                            also lacks the clipped values, what a metric is compared with besides
 //!                            control and limit, and everything after the metrics
 //! through           optional tick
 //! failed            varint   0 for none, else the blamed metric's position + 1, then what it is worse
@@ -18,6 +19,7 @@
 //!
 //! seen              count varint, sum 8 bytes, clipped varint, last tick optional
 //! of values         sums of a contrast
+//! bets              how many varint, and what each has won
 //! of quantiles      how many varint; per quantile: sums of a contrast, and of that which proves
 //!                   health (flag byte); bins of control and of treatment (how many varint, bins)
 //! optional tick     flag byte, then the second, 8 bytes
@@ -28,6 +30,8 @@
 //! Varints, floats and bins are those of [`codec`](super::codec), counts those of a
 //! [`Headcount`](super::Headcount). Settings are not written: they follow
 //! from the policy's revision, under which a rollout goes on to its end.
+
+mod bets;
 
 use super::Versus;
 use super::bernoulli::BernoulliProcess;
@@ -46,13 +50,16 @@ use super::settings::{
 use super::variance::ArmSums;
 use crate::ids::Tick;
 use crate::policy::Policy;
+use bets::{COUNTED_BETS_FORMAT, read_bets, write_bets};
 use sha2::{Digest as _, Sha256};
 
 /// Format of encoded engines that this build writes and reads.
-const ENGINE_FORMAT: u8 = 2;
+const ENGINE_FORMAT: u8 = 3;
 
 /// The oldest format that it reads.
 const ENGINE_FORMAT_OLDEST: u8 = 1;
+/// The first with clipped values, sample ratios and what was left out.
+const CLIPPED_FORMAT: u8 = 2;
 
 /// Comparisons by the byte that stands before them.
 const NO_COMPARISON: u8 = 0;
@@ -118,7 +125,7 @@ impl Engine {
         for metric in &mut engine.metrics {
             read_metric(&mut reader, metric, format)?;
         }
-        if format > ENGINE_FORMAT_OLDEST {
+        if format >= CLIPPED_FORMAT {
             engine.users = read_ratio(&mut reader)?;
             engine.excluded = read_ratio(&mut reader)?;
             engine.fallback = reader.per_arm()?;
@@ -145,7 +152,7 @@ fn read_failed(reader: &mut Reader<'_>, format: u8) -> Result<Option<(usize, Ver
         return Ok(None);
     };
     let index = usize::try_from(index).map_err(|_| CodecError::OtherMetrics)?;
-    let versus = if format > ENGINE_FORMAT_OLDEST {
+    let versus = if format >= CLIPPED_FORMAT {
         read_versus(reader)?
     } else {
         Versus::Control
@@ -210,11 +217,11 @@ fn read_metric(reader: &mut Reader<'_>, metric: &mut MetricEngine, format: u8) -
     metric.treatment = read_seen(reader, format)?;
     metric.contrast = match (reader.byte("a comparison")?, &metric.plan.contrast) {
         (NO_COMPARISON, None) => None,
-        (OF_VALUES, Some(ContrastPlan::Values(settings))) => {
-            Some(Compared::Values(Box::new(read_contrast(reader, *settings)?)))
-        }
+        (OF_VALUES, Some(ContrastPlan::Values(settings))) => Some(Compared::Values(Box::new(read_contrast(
+            reader, *settings, format,
+        )?))),
         (OF_QUANTILES, Some(ContrastPlan::Quantiles(settings))) => {
-            Some(Compared::Quantiles(read_quantiles(reader, settings)?))
+            Some(Compared::Quantiles(read_quantiles(reader, settings, format)?))
         }
         (_, _) => return Err(CodecError::OtherMetrics),
     };
@@ -222,10 +229,10 @@ fn read_metric(reader: &mut Reader<'_>, metric: &mut MetricEngine, format: u8) -
         return Err(CodecError::OtherMetrics);
     }
     if let (Some(settings), Some(limit)) = (metric.plan.limit, &mut metric.limit) {
-        *limit = read_limit(reader, settings)?;
+        *limit = read_limit(reader, settings, format)?;
     }
-    if format > ENGINE_FORMAT_OLDEST && read_flag(reader)? {
-        metric.past = Some(read_past(reader, metric)?);
+    if format >= CLIPPED_FORMAT && read_flag(reader)? {
+        metric.past = Some(read_past(reader, metric, format)?);
     }
     Ok(())
 }
@@ -234,13 +241,13 @@ fn write_limit(writer: &mut Writer, sums: &LimitSums) {
     [sums.sum, sums.weight]
         .into_iter()
         .for_each(|sum| writer.float(sum));
-    sums.process.logs.into_iter().for_each(|log| writer.float(log));
+    write_bets(writer, &sums.process);
     write_arm(writer, &sums.treatment);
 }
 
-fn read_limit(reader: &mut Reader<'_>, settings: LimitSettings) -> Result<Limit, CodecError> {
+fn read_limit(reader: &mut Reader<'_>, settings: LimitSettings, format: u8) -> Result<Limit, CodecError> {
     let [sum, weight] = read_floats(reader)?;
-    let process = BernoulliProcess::resume(settings.test.odds_ratios, read_floats(reader)?);
+    let process = read_bets(reader, settings.test.odds_ratios, format)?;
     let treatment = read_arm(reader, settings.test.clusters)?;
     let sums = LimitSums {
         treatment,
@@ -271,7 +278,7 @@ fn write_past(writer: &mut Writer, past: &Past) {
     }
 }
 
-fn read_past(reader: &mut Reader<'_>, metric: &MetricEngine) -> Result<Past, CodecError> {
+fn read_past(reader: &mut Reader<'_>, metric: &MetricEngine, format: u8) -> Result<Past, CodecError> {
     let since = read_tick(reader)?;
     let tests: Vec<TestSettings> = match &metric.plan.contrast {
         None => Vec::new(),
@@ -287,7 +294,7 @@ fn read_past(reader: &mut Reader<'_>, metric: &MetricEngine) -> Result<Past, Cod
         .into_iter()
         .map(|test| {
             let frozen = read_frozen(reader)?;
-            read_limit(reader, Past::settings(test, frozen))
+            read_limit(reader, Past::settings(test, frozen), format)
         })
         .collect();
     Ok(Past {
@@ -313,14 +320,28 @@ fn write_contrast(writer: &mut Writer, contrast: &Contrast) {
     [sums.sum, sums.weight, sums.control_sum]
         .into_iter()
         .for_each(|sum| writer.float(sum));
-    sums.process.logs.into_iter().for_each(|log| writer.float(log));
+    write_bets(writer, &sums.process);
+    writer.byte(u8::from(sums.health.is_some()));
+    if let Some(health) = &sums.health {
+        write_bets(writer, health);
+    }
     write_arm(writer, &sums.treatment);
     write_arm(writer, &sums.control);
 }
 
-fn read_contrast(reader: &mut Reader<'_>, settings: ContrastSettings) -> Result<Contrast, CodecError> {
+fn read_contrast(
+    reader: &mut Reader<'_>,
+    settings: ContrastSettings,
+    format: u8,
+) -> Result<Contrast, CodecError> {
     let [sum, weight, control_sum] = read_floats(reader)?;
-    let process = BernoulliProcess::resume(settings.test.odds_ratios, read_floats(reader)?);
+    let process = read_bets(reader, settings.test.odds_ratios, format)?;
+    let health = match settings.health {
+        // Older formats did not bet on health, so that it is proved anew.
+        health if format < COUNTED_BETS_FORMAT => health.map(BernoulliProcess::new),
+        health if read_flag(reader)? != health.is_some() => return Err(CodecError::OtherMetrics),
+        health => health.map(|on| read_bets(reader, on, format)).transpose()?,
+    };
     let sums = ContrastSums {
         treatment: read_arm(reader, settings.test.clusters)?,
         control: read_arm(reader, settings.test.clusters)?,
@@ -328,6 +349,7 @@ fn read_contrast(reader: &mut Reader<'_>, settings: ContrastSettings) -> Result<
         weight,
         control_sum,
         process,
+        health,
     };
     Ok(Contrast::resume(settings, sums))
 }
@@ -347,15 +369,19 @@ fn write_quantiles(writer: &mut Writer, quantiles: &Quantiles) {
     }
 }
 
-fn read_quantiles(reader: &mut Reader<'_>, settings: &[QuantileSettings]) -> Result<Quantiles, CodecError> {
+fn read_quantiles(
+    reader: &mut Reader<'_>,
+    settings: &[QuantileSettings],
+    format: u8,
+) -> Result<Quantiles, CodecError> {
     if reader.varint("the number of quantiles")? != settings.len() as u64 {
         return Err(CodecError::OtherMetrics);
     }
     let mut tests = Vec::with_capacity(settings.len());
     for settings in settings {
-        let exceedance = read_contrast(reader, settings.exceedance)?;
+        let exceedance = read_contrast(reader, settings.exceedance, format)?;
         let health = match (read_flag(reader)?, settings.moved) {
-            (true, Some(moved)) => Some(read_contrast(reader, moved.test)?),
+            (true, Some(moved)) => Some(read_contrast(reader, moved.test, format)?),
             (false, None) => None,
             (true, None) | (false, Some(_)) => return Err(CodecError::OtherMetrics),
         };
@@ -392,7 +418,7 @@ fn read_seen(reader: &mut Reader<'_>, format: u8) -> Result<Seen, CodecError> {
     Ok(Seen {
         count: reader.varint("an arm's count")?,
         sum: reader.float("an arm's sum")?,
-        clipped: if format > ENGINE_FORMAT_OLDEST {
+        clipped: if format >= CLIPPED_FORMAT {
             reader.varint("an arm's clipped values")?
         } else {
             0

@@ -15,6 +15,10 @@ const PER_TICK: f64 = 40.0;
 pub(crate) const SCORE: f64 = 0.8;
 /// The control's rate of errors.
 pub(crate) const ERROR_RATE: f64 = 0.01;
+/// Mean of the control's scores that are 0 or 1, nearly all of them 1.
+const PASSES: f64 = 0.95;
+/// The same where few are.
+const SUCCESSES: f64 = 0.1;
 /// Shape of latencies; their median is a second.
 pub(crate) const LATENCY_SIGMA: f64 = 0.6;
 /// The control's 95th percentile in seconds, as the policy declares it: to the millisecond.
@@ -31,6 +35,10 @@ pub(crate) enum Measure {
     Latency,
     /// The same, with a margin of values.
     LatencyByValue,
+    /// Scores of 0 or 1, nearly all of them 1.
+    Passes,
+    /// Scores of 0 or 1, few of them 1.
+    Successes,
 }
 
 impl Measure {
@@ -43,6 +51,8 @@ impl Measure {
             Self::Score => "score",
             Self::Errors => "errors",
             Self::Latency | Self::LatencyByValue => "p95",
+            Self::Passes => "score of 0 or 1, 95% ones",
+            Self::Successes => "score of 0 or 1, 10% ones",
         }
     }
 
@@ -55,6 +65,8 @@ impl Measure {
             Self::LatencyByValue => {
                 "{name: latency, kind: latency, quantile: 95%, margin: 10%, baseline: 2683ms}"
             }
+            Self::Passes => "{name: passes, kind: score, margin: 0.02, baseline: 0.95}",
+            Self::Successes => "{name: successes, kind: score, margin: 0.02, baseline: 0.1}",
         }
     }
 
@@ -65,13 +77,25 @@ impl Measure {
             Self::Score => Law::score(SCORE - worse),
             Self::Errors => Law::rate(ERROR_RATE + worse),
             Self::Latency | Self::LatencyByValue => Law::lognormal(1.0 + worse, LATENCY_SIGMA),
+            Self::Passes => Law::rate(PASSES - worse),
+            Self::Successes => Law::rate(SUCCESSES - worse),
+        }
+    }
+
+    /// The control's share of ones among zeros and ones; 0 for other values.
+    pub(crate) fn mean_of_ones(self) -> f64 {
+        match self {
+            Self::Passes => PASSES,
+            Self::Successes => SUCCESSES,
+            Self::Errors => ERROR_RATE,
+            Self::Score | Self::Latency | Self::LatencyByValue => 0.0,
         }
     }
 
     /// How much worse a candidate is that is exactly at the margin.
     pub(crate) fn margin_as_worse(self) -> f64 {
         match self {
-            Self::Score => 0.02,
+            Self::Score | Self::Passes | Self::Successes => 0.02,
             Self::Errors => 0.01,
             // With two points more above the control's p95, 93% lie below it.
             Self::Latency => {
@@ -86,7 +110,7 @@ impl Measure {
     /// What a drift of both arms is.
     fn drift(self) -> Drift {
         match self {
-            Self::Score => Drift::Shift(-0.05),
+            Self::Score | Self::Passes | Self::Successes => Drift::Shift(-0.05),
             Self::Errors => Drift::Scale(2.0),
             Self::Latency | Self::LatencyByValue => Drift::Scale(1.3),
         }
@@ -96,6 +120,8 @@ impl Measure {
     pub(crate) fn harm(self) -> Harm {
         match self {
             Self::Score => Harm::Low { limit: 0.78 },
+            Self::Passes => Harm::Low { limit: 0.93 },
+            Self::Successes => Harm::Low { limit: 0.08 },
             Self::Errors => Harm::Share { limit: 0.02 },
             Self::Latency | Self::LatencyByValue => Harm::Tail {
                 edge: LATENCY_P95,

@@ -96,6 +96,10 @@ pub(crate) fn mean(values: impl IntoIterator<Item = u64>) -> f64 {
 pub(crate) fn least_treated(measure: Measure, worse: f64, alpha: f64) -> f64 {
     let information = match measure {
         Measure::Score => score_information(worse),
+        Measure::Passes | Measure::Successes => {
+            let harmful = 1.0 - measure.mean_of_ones();
+            rate_information(harmful + worse, harmful)
+        }
         Measure::Errors => rate_information(ERROR_RATE + worse, ERROR_RATE),
         Measure::Latency | Measure::LatencyByValue => {
             let above =

@@ -136,7 +136,8 @@ are not the products, whose defaults and smoothing differ.
 
 - **Streams.** 40 observations a second on average (Poisson), a tick a second, and every rule looks at
   every tick unless it says otherwise. Scores are Beta(8, 2), one answer in a hundred is an error,
-  latencies are lognormal with a median of 1 s and a shape of .6. Users fall to arms and clusters by the
+  latencies are lognormal with a median of 1 s and a shape of .6; scores of a judge that says 0 or 1 are
+  such zeros and ones, compared as scores. Users fall to arms and clusters by the
   keyed hashes of production. Where users come back, what is observed of one is correlated (a Gaussian
   copula) and their activity is lognormal with a shape of 1.
 - **Serin** is told the truth about control as `baseline`: a mean of .8, a rate of 1%, a 95th percentile

@@ -55,29 +55,31 @@ pub(crate) fn harmless(size: Size) -> anyhow::Result<String> {
         ruler.push_str("---|");
     }
     writeln!(table, "\n{ruler}")?;
-    let mut number = 100;
-    for measure in Measure::COMPARED {
-        for world in World::HARMLESS {
-            number += 1;
-            progress(&format!("A/A: {}, {}", measure.title(), world.title()));
-            let cell = Cell::new(measure, world, Ladder::Long, 0.0)?;
-            let trials = size.run(number, size.runs, &cell, Watch::ToTheEnd);
-            write!(table, "| {}, {} |", measure.title(), world.title())?;
-            for at in 0..ALPHAS.len() {
-                let share = Share::of(trials.iter().map(|trial| trial.rolled_back[at]));
-                write!(
-                    table,
-                    " **{:.1}** | {:.1} |",
-                    share.percent(),
-                    share.percent_max()
-                )?;
-            }
-            for at in 0..Peer::ALL.len() {
-                let share = Share::of(trials.iter().map(|trial| trial.peers[at]));
-                write!(table, " {:.1} |", share.percent())?;
-            }
-            table.push('\n');
+    let all_worlds = Measure::COMPARED
+        .into_iter()
+        .flat_map(|measure| World::HARMLESS.map(|world| (measure, world)));
+    let of_ones = [Measure::Passes, Measure::Successes].into_iter();
+    let of_ones =
+        of_ones.flat_map(|measure| [World::Independent, World::Clustered].map(|world| (measure, world)));
+    for (number, (measure, world)) in (101..).zip(all_worlds.chain(of_ones)) {
+        progress(&format!("A/A: {}, {}", measure.title(), world.title()));
+        let cell = Cell::new(measure, world, Ladder::Long, 0.0)?;
+        let trials = size.run(number, size.runs, &cell, Watch::ToTheEnd);
+        write!(table, "| {}, {} |", measure.title(), world.title())?;
+        for at in 0..ALPHAS.len() {
+            let share = Share::of(trials.iter().map(|trial| trial.rolled_back[at]));
+            write!(
+                table,
+                " **{:.1}** | {:.1} |",
+                share.percent(),
+                share.percent_max()
+            )?;
         }
+        for at in 0..Peer::ALL.len() {
+            let share = Share::of(trials.iter().map(|trial| trial.peers[at]));
+            write!(table, " {:.1} |", share.percent())?;
+        }
+        table.push('\n');
     }
     Ok(table)
 }
@@ -155,11 +157,13 @@ pub(crate) fn harm(size: Size) -> anyhow::Result<String> {
 }
 
 /// Margins, and a candidate that is exactly that much worse.
-const MARGINS: [(Measure, &str); 4] = [
+const MARGINS: [(Measure, &str); 6] = [
     (Measure::Score, "score, margin .02"),
     (Measure::Errors, "errors, margin 1 pp"),
     (Measure::Latency, "p95, margin 2 pp above it"),
     (Measure::LatencyByValue, "p95, margin 10%"),
+    (Measure::Passes, "score of 0 or 1, 95% ones, margin .02"),
+    (Measure::Successes, "score of 0 or 1, 10% ones, margin .02"),
 ];
 
 /// False proofs of health, and how long a true one takes.

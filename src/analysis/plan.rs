@@ -25,13 +25,16 @@ const ODDS_RATIOS: [MixturePoint; 4] = [
 /// fast the share above an edge falls with the edge. In the upper half of a lognormal with a shape of
 /// 0.3 to 1, at the median to the 99th percentile, that is 0.8 to 9.
 const HEALTH_POWERS: [i32; 4] = [1, 2, 4, 8];
-/// Guards of STATISTICS 1.2: before these, sums are too far from normal.
-const TREATED_MIN: u64 = 20;
-const EFFECTIVE_CLUSTERS_MIN: f64 = 12.0;
+/// Before these, sums are too far from normal, and clusters too few to show themselves. STATISTICS 1.2 has
+/// 20 and 12, with a variance of treatment's own alone.
+const TREATED_MIN: u64 = 15;
+const EFFECTIVE_CLUSTERS_MIN: f64 = 10.0;
 /// How many observations of control a declared baseline stands for.
 const BASELINE_WEIGHT: f64 = 200.0;
 /// How many observations of control a guess stands for.
 const GUESS_WEIGHT: f64 = 10.0;
+/// How many treated observations the control's variance stands for.
+const CONTROL_VARIANCE_WEIGHT: f64 = 20.0;
 /// Rate of harm that is guessed without a baseline.
 pub(super) const HARM_RATE_GUESS: f64 = 0.05;
 /// Observations of control from which a mean is known that nobody could guess.
@@ -174,7 +177,7 @@ fn values_settings(metric: &Metric, alpha: Alpha) -> ContrastSettings {
         unit,
         prior_weight,
         control_min,
-        control_variance_weight: 0.0,
+        control_variance_weight: CONTROL_VARIANCE_WEIGHT,
         health: None,
         tempered_by_control: false,
     }

@@ -271,14 +271,14 @@ fn what_stands_in_the_way_is_said() {
     assert_eq!(said(SCORE, "watch: 1h", 40.0), []);
     let text = policy("watch: 1h", &[SCORE])
         .source
-        .replace("samples: 100", "samples: 19");
+        .replace("samples: 100", "samples: 14");
     let few = check("answer.yaml", &text).unwrap().policy;
     assert_eq!(
         forecast(&few, &at(40.0), &[]).unwrap().cautions,
         [Caution::SamplesBelowGuards {
             step: 0,
-            samples: 19,
-            least: 20
+            samples: 14,
+            least: 15
         }]
     );
 }

@@ -20,6 +20,7 @@ mod harm;
 mod kinds;
 mod past;
 mod quality;
+mod sharpness;
 mod showing;
 
 /// The second at which every test begins.

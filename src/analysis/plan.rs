@@ -14,12 +14,24 @@ use crate::policy::{
 
 /// Scales of the half-normal mixture in margins, and their shares (STATISTICS 1.2).
 const SCALES_IN_MARGINS: [MixturePoint; 3] = [point(1.0, 0.5), point(3.0, 0.3), point(9.0, 0.2)];
-/// Odds ratios of the Bernoulli mixture, and their shares (STATISTICS 1.3).
-const ODDS_RATIOS: [MixturePoint; 4] = [
-    point(1.3, 0.25),
-    point(1.8, 0.25),
-    point(3.0, 0.25),
-    point(6.0, 0.25),
+/// Odds ratios of the Bernoulli mixture, and their shares: those of STATISTICS 1.3, and a little on small
+/// ones. A bet on an odds ratio wins where the true one is above about its root, so that without these
+/// nothing below 1.14 could ever be found, however much is observed.
+const ODDS_RATIOS: [MixturePoint; 7] = [
+    point(1.02, 0.01),
+    point(1.06, 0.02),
+    point(1.13, 0.04),
+    point(1.3, 0.2325),
+    point(1.8, 0.2325),
+    point(3.0, 0.2325),
+    point(6.0, 0.2325),
+];
+/// Parts of its margin that a healthy rate is bet to use up, and their shares.
+const HEALTH_PARTS: [MixturePoint; 4] = [
+    point(0.0, 0.5),
+    point(0.5, 0.25),
+    point(0.75, 0.15),
+    point(-1.0, 0.1),
 ];
 /// Powers of the margin's ratio that health is bet to have as odds, where an edge is moved by it: how
 /// fast the share above an edge falls with the edge. In the upper half of a lognormal with a shape of
@@ -178,7 +190,7 @@ fn values_settings(metric: &Metric, alpha: Alpha) -> ContrastSettings {
         prior_weight,
         control_min,
         control_variance_weight: CONTROL_VARIANCE_WEIGHT,
-        health: None,
+        health: (metric.kind == MetricKind::Rate).then(|| HEALTH_PARTS.into()),
         tempered_by_control: false,
     }
 }
@@ -303,7 +315,7 @@ fn quantile_settings(
         prior_weight: BASELINE_WEIGHT,
         control_min: 0,
         control_variance_weight: 0.0,
-        health: None,
+        health: (margin > 0.0).then(|| HEALTH_PARTS.into()),
         tempered_by_control: false,
     };
     let (by, ratio) = match metric.margin {
@@ -340,7 +352,7 @@ fn health_settings(exceedance: ContrastSettings, ratio: f64) -> ContrastSettings
                 .into(),
             ..exceedance.test
         },
-        tempered_by_control: false,
+        tempered_by_control: true,
         ..exceedance
     }
 }

@@ -1,7 +1,7 @@
-//! What little data must not prove.
+//! What little data must not prove, and what much data must.
 
 use super::*;
-use crate::analysis::Verdict;
+use crate::analysis::{ArmTallies, ClusterTally, Tally, Verdict};
 
 #[test]
 fn passes_without_exception_are_no_proof_of_health() {
@@ -40,5 +40,40 @@ fn no_success_in_a_row_is_no_proof_of_harm() {
     );
     assert_ne!(evidence.verdict, Verdict::Fail, "{evidence:?}");
     world.pass(60, &[("it", Values::Chance(0.1), Values::Chance(0.0))]);
+    assert_eq!(world.evidence("it").verdict, Verdict::Fail);
+}
+
+/// An arm with `harmful` of 10,000 observations in every cluster.
+fn even(harmful: u32) -> Tally {
+    let mut tally = Tally::default();
+    for number in 0..128 {
+        let part = ClusterTally {
+            count: 10_000,
+            sum: f64::from(harmful),
+        };
+        tally.count += part.count;
+        tally.sum += part.sum;
+        tally.sum_of_squares += part.sum;
+        tally.clusters.insert(Cluster::new(number).unwrap(), part);
+    }
+    tally
+}
+
+#[test]
+fn a_small_odds_ratio_is_found_in_large_numbers() {
+    // 10% and 10.8%, an odds ratio of 1.09: below the root of 1.3.
+    let mut world = World::new(vec![Metric {
+        margin: Margin::Absolute(0.001),
+        ..rate("it")
+    }]);
+    let arms = ArmTallies {
+        control: even(1_000),
+        treatment: even(1_080),
+    };
+    world.engine.absorb(&TickTally {
+        tick: Tick::new(START),
+        metrics: BTreeMap::from([(name("it"), arms)]),
+        headcount: Headcount::default(),
+    });
     assert_eq!(world.evidence("it").verdict, Verdict::Fail);
 }

@@ -27,22 +27,25 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// Refuses to move a label that a policy steers: what users are served by it changes by promotion,
 /// and by promotion alone. Administrators may, and anybody may set it where it is not set yet.
-pub(super) fn refuse_guarded(app: &App, request: &LabelRequest) -> Result<(), PromptError> {
+pub(super) async fn refuse_guarded(app: &App, request: &LabelRequest) -> Result<(), PromptError> {
     if request.may_move_protected {
         return Ok(());
     }
     let board = app.controller.board();
-    let guarded = board.policies.values().any(|status| {
+    let is_steered = board.policies.values().any(|status| {
         let policy = &status.policy;
         policy.registry.as_str() == RegistryName::EMBEDDED
             && policy.prompt == request.prompt
             && policy.labels.control == request.label
-            && status
-                .labels
-                .as_ref()
-                .is_some_and(|labels| labels.control.version.is_some())
     });
-    if guarded {
+    // The board may not have heard yet of a label that was set a moment ago.
+    let is_set = is_steered
+        && match app.store.prompt(&request.prompt).await {
+            Ok(summary) => summary.labels.contains_key(&request.label),
+            Err(PromptError::UnknownPrompt(_)) => false,
+            Err(error) => return Err(error),
+        };
+    if is_set {
         let (prompt, label) = (request.prompt.clone(), request.label.clone());
         return Err(PromptError::Protected { prompt, label });
     }
@@ -83,7 +86,7 @@ async fn point(
         rollout: None,
         may_move_protected: caller.is_admin,
     };
-    refuse_guarded(&app, &request)?;
+    refuse_guarded(&app, &request).await?;
     let change = app.store.change_label(request).await?;
     Ok(Json(LabelChangeView::from(&change)))
 }
@@ -126,7 +129,7 @@ async fn remove(
         rollout: None,
         may_move_protected: caller.is_admin,
     };
-    refuse_guarded(&app, &request)?;
+    refuse_guarded(&app, &request).await?;
     let change = app.store.change_label(request).await?;
     Ok(Json(LabelChangeView::from(&change)))
 }

@@ -90,9 +90,9 @@ async fn create(
 ) -> Result<Response, Problem> {
     let prompt = field("name", PromptName::new(&body.name))?;
     let labels = labels(&prompt, &body, &caller)?;
-    labels
-        .iter()
-        .try_for_each(|request| refuse_guarded(&app, request))?;
+    for request in &labels {
+        refuse_guarded(&app, request).await?;
+    }
     let draft = draft(body)?;
     let version = app
         .store

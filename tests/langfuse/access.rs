@@ -1,20 +1,15 @@
 //! Who may do what, with Langfuse's keys.
 
-use crate::world::{Setting, World};
+use crate::world::World;
 use serde_json::{Value, json};
-use serin::api::access::AccessMode;
 
 const GREET: &str = "/api/public/v2/prompts/team/greeting";
 
 /// A world whose first token shuts out everybody without one; the tokens by scope.
 async fn guarded() -> (World, impl Fn(&str) -> String) {
-    let world = World::with(Setting {
-        mode: AccessMode::Loopback,
-        ..Setting::default()
-    })
-    .await
-    .with_prompt()
-    .await;
+    let mut world = World::new().await;
+    world.tick(1).await;
+    let world = world.with_prompt().await;
     let body = json!({"name": "root", "scopes": ["admin"]});
     let admin = world.post("/v1/tokens", body).await.ok(201)["token"].clone();
     let admin = admin.as_str().unwrap().to_owned();
@@ -108,9 +103,8 @@ async fn an_open_server_looks_at_no_key() {
 
 #[tokio::test]
 async fn protected_labels_and_those_of_policies_are_refused_with_403() {
+    // The policies are read; of the labels the controller has not heard.
     let (world, token) = guarded().await;
-    let mut world = world;
-    world.tick(1).await;
     let path = format!("{GREET}/versions/2");
     let (operate, admin) = (basic(&token("operate")), basic(&token("admin")));
     let moving = |label: &str| json!({"newLabels": [label]});

@@ -147,7 +147,7 @@ pub(super) async fn create(
     }
     // What cannot be fetched later is refused now.
     compose(app.store.as_ref(), (prompt.clone(), next), &draft.template).await?;
-    let requests = requests(&app, &prompt, labels, None, &keys)?;
+    let requests = requests(&app, &prompt, labels, None, &keys).await?;
     let version = app
         .store
         .create_version(&prompt, draft, keys.actor, requests)
@@ -161,14 +161,15 @@ pub(super) async fn create(
 }
 
 /// Requests to point labels at a version; refuses those that the caller may not move.
-fn requests<N: Needs>(
+async fn requests<N: Needs>(
     app: &App,
     prompt: &PromptName,
     labels: BTreeSet<Label>,
     to: Option<Version>,
     keys: &Keys<N>,
 ) -> Result<Vec<LabelRequest>, Refusal> {
-    let request = |label| {
+    let mut requests = Vec::with_capacity(labels.len());
+    for label in labels {
         let request = LabelRequest {
             prompt: prompt.clone(),
             label,
@@ -179,10 +180,10 @@ fn requests<N: Needs>(
             rollout: None,
             may_move_protected: keys.is_admin,
         };
-        refuse_guarded(app, &request)?;
-        Ok(request)
-    };
-    labels.into_iter().map(request).collect()
+        refuse_guarded(app, &request).await?;
+        requests.push(request);
+    }
+    Ok(requests)
 }
 
 /// The body of `PATCH`.
@@ -214,7 +215,7 @@ pub(super) async fn label(
     let to = crate::api::extract::version(number).ok_or_else(missing)?;
     let found = app.store.version(&prompt, to).await;
     let version = found.map_err(|error| existing(error).map_or_else(missing, Refusal::from))?;
-    let requests = requests(&app, &prompt, labels, Some(to), &keys)?;
+    let requests = requests(&app, &prompt, labels, Some(to), &keys).await?;
     app.store.change_labels(requests).await?;
     let summary = app.store.prompt(&prompt).await?;
     let tags = tags(&app, &version, &summary).await?;

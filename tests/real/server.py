@@ -178,6 +178,7 @@ class Checks:
     def __init__(self):
         self.passed = 0
         self.failed = 0
+        self.skipped = 0
 
     def that(self, holds, what):
         """Counts one check; says what failed. Gives whether it held."""
@@ -190,7 +191,7 @@ class Checks:
 
     def finish(self):
         """Prints the summary and gives the exit code."""
-        print(f"{self.passed} passed, {self.failed} failed, 0 skipped")
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         return 1 if self.failed or not self.passed else 0
 
 

@@ -133,7 +133,7 @@ fn a_langfuse_is_named_by_its_address_and_where_its_keys_are() {
         assert!(!shown.contains(hidden), "{shown}");
     }
     let error = Settings::resolve(args(&flags), &|_| None).unwrap_err();
-    let expected = "`registries.ours.webhookSecret`: environment variable `OUR_HOOK` is not set";
+    let expected = "`registries.ours.publicKey`: environment variable `OUR_PUBLIC_KEY` is not set";
     assert_eq!(error.to_string(), expected);
     let empty = Settings::resolve(args(&flags), &|_| Some(" ".to_owned())).unwrap_err();
     assert!(

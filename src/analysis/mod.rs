@@ -5,9 +5,10 @@
 //!
 //! From the outside in: `settings` says which tests a policy asks for; `engine` holds one `metric`
 //! each, with a `contrast` (treatment against control) and perhaps a `limit` (treatment against a
-//! number, be it declared or what control had in the `past`). A test reads each tick through `arm`, sums it in `variance`, and turns the sums into
-//! e-values by `mixture` (means) or `bernoulli` (rates). `verdict` makes one conclusion of all
-//! metrics, `evidence` shows each. `tally` adds up, `codec` and `checkpoint` write down.
+//! number, be it declared or what control had in the `past`). A test reads each tick through `arm`, sums
+//! it in `variance`, and turns the sums into e-values by `mixture` (means) or `bernoulli` (rates, whose
+//! margins are bet on by `health`). `verdict` makes one conclusion of all metrics, `evidence` shows each.
+//! `tally` adds up, `codec` and `checkpoint` write down.
 //! [`power`] asks all of that before a rollout begins, of data as they are expected.
 //!
 //! [`sequence`] is a library of bounds that hold at every look at once, each with its source: the

@@ -20,6 +20,8 @@ EXAMPLES = {"open": 40, "token": 15}
 STREAMS = ["/v1/events"]
 # On an open server the first token shuts everybody else out.
 CLOSES_THE_SERVER = ["/v1/tokens"]
+INTERPRETER_CRASH = "AST constructor recursion depth mismatch"
+INTERPRETER_CRASHES_MAX = 2
 RUN_SECONDS_MAX = 600
 CONFIGURATION = pathlib.Path(__file__).resolve().with_name("schemathesis.toml")
 
@@ -51,10 +53,14 @@ def check(running, kind, seed, token=None):
         command += ["-H", f"Authorization: Bearer {token}"]
     print(f"== {kind}, seed {seed}", flush=True)
     # In the server's folder, because it leaves files behind.
-    done = subprocess.run(
-        command, cwd=running.folder, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
-    )
-    output = done.stdout + done.stderr
+    for _ in range(1 + INTERPRETER_CRASHES_MAX):
+        done = subprocess.run(
+            command, cwd=running.folder, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
+        )
+        output = done.stdout + done.stderr
+        # Python 3.11 now and then miscounts its own depth while it parses source; that tests nothing.
+        if INTERPRETER_CRASH not in output:
+            break
     print(output if token is None else output.replace(token, "srn_…"), flush=True)
     return done.returncode, output
 

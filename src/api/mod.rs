@@ -14,6 +14,7 @@ mod hooks;
 mod langfuse;
 mod observations;
 mod openapi;
+mod otlp;
 mod page;
 mod policies;
 pub mod problem;
@@ -138,5 +139,6 @@ pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
 
 /// Every route of the API, for a server that adds routes of its own and then [`wrap`]s them all.
 pub fn routes() -> Router<Arc<App>> {
-    openapi::routes().split_for_parts().0.merge(langfuse::routes())
+    let native = openapi::routes().split_for_parts().0;
+    native.merge(langfuse::routes()).merge(otlp::routes())
 }

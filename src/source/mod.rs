@@ -3,6 +3,7 @@
 mod attribute;
 pub mod ingest;
 mod line;
+pub mod otlp;
 pub mod refusal;
 pub mod scored;
 pub mod served;

@@ -200,8 +200,8 @@ async fn sending(id: &str, case: &Value, world: &World) -> bool {
 /// Exports of the SDKs, as they are and compressed.
 async fn exports(case: &Value, world: &World) {
     let content_type = case["headers"]["content-type"].as_str().unwrap();
-    let plain = include_bytes!("../conformance/langfuse/otlp-langfuse-sdk-py4.bin").to_vec();
-    let newer = include_bytes!("../conformance/langfuse/otlp-langfuse-sdk-py5.bin");
+    let plain = include_bytes!("../conformance/otlp/langfuse-sdk-py4.bin").to_vec();
+    let newer = include_bytes!("../conformance/otlp/langfuse-sdk-py5.bin");
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut encoder, newer).unwrap();
     for (encoding, body) in [("identity", plain), ("gzip", encoder.finish().unwrap())] {

@@ -39,7 +39,8 @@ impl<N: Needs> FromRequestParts<Arc<App>> for Keys<N> {
     }
 }
 
-fn secret_key(headers: &HeaderMap) -> Result<Cow<'_, str>, Problem> {
+/// The token among the credentials of a request.
+pub(in crate::api) fn secret_key(headers: &HeaderMap) -> Result<Cow<'_, str>, Problem> {
     let missing = || Problem::new(Code::Unauthenticated, "neither keys nor a token were sent");
     let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
     let (scheme, credentials) = value

@@ -20,7 +20,6 @@ mod composition;
 mod counting;
 mod ingestion;
 mod list;
-mod otlp;
 mod prompt_body;
 mod prompt_view;
 mod prompts;
@@ -35,12 +34,14 @@ mod server;
 mod told;
 mod withdraw;
 
-use super::App;
 use super::problem::Problem;
+use super::{App, otlp};
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use std::sync::Arc;
+
+pub(super) use self::access::secret_key;
 
 /// What every path begins with.
 pub(super) const PREFIX: &str = "/api/public/";
@@ -94,7 +95,8 @@ fn score_routes() -> Router<Arc<App>> {
         )
         .route(
             "/api/public/otel/v1/traces",
-            post(otlp::export).fallback(refusal::no_method),
+            post(|app, request| async { otlp::export(app, request).await.map_err(refusal::Refusal::from) })
+                .fallback(refusal::no_method),
         )
         .route(
             "/api/public/v3/scores",

@@ -27,10 +27,6 @@ pub(super) struct Unfinished {
 }
 
 impl Unfinished {
-    pub(super) fn is_of(&self, rollout: RolloutId) -> bool {
-        self.effect.label_move.rollout == rollout
-    }
-
     pub(super) fn label_move(&self) -> &LabelMove {
         &self.effect.label_move
     }
@@ -108,7 +104,14 @@ impl Controller {
                 return Err(error);
             }
         }
+        self.touched.extend(concerned.iter().cloned());
         Ok(concerned.into_iter().collect())
+    }
+
+    /// Label moves of a rollout that are not finished.
+    pub(super) fn moves_of(&self, rollout: RolloutId) -> usize {
+        let of_rollout = |unfinished: &&Unfinished| unfinished.effect.label_move.rollout == rollout;
+        self.unfinished.iter().filter(of_rollout).count()
     }
 
     fn policy_of_rollout(&self, rollout: RolloutId) -> Option<PolicyName> {

@@ -93,6 +93,8 @@ pub struct RolloutStatus {
     pub assessment: Option<Arc<Assessment>>,
     /// The last tick that is in the numbers.
     pub through: Option<Tick>,
+    /// Its label moves that are committed and not confirmed by read-back yet.
+    pub moves_unconfirmed: usize,
 }
 
 /// Asks the controller; cheap to clone.

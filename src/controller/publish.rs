@@ -59,7 +59,10 @@ impl Controller {
             policy,
             labels: seen.last,
             registry_error: seen.error,
-            rollout: running.map(|running| Arc::<RolloutStatus>::new(running.status())),
+            rollout: running.map(|running| {
+                let moves = self.moves_of(running.course.state.id);
+                Arc::<RolloutStatus>::new(running.status(moves))
+            }),
             removed: in_force.is_none(),
         })
     }

@@ -83,7 +83,7 @@ impl Running {
     }
 
     /// What everybody may see of it.
-    pub(super) fn status(&self) -> RolloutStatus {
+    pub(super) fn status(&self, moves_unconfirmed: usize) -> RolloutStatus {
         let course = &self.course;
         RolloutStatus {
             policy: Arc::clone(&course.policy),
@@ -92,6 +92,7 @@ impl Running {
             stay: course.stay.clone(),
             assessment: course.assessment.clone(),
             through: course.through(),
+            moves_unconfirmed,
         }
     }
 }

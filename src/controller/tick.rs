@@ -136,10 +136,7 @@ impl Controller {
             labels: self
                 .fresh_labels(name)
                 .filter(|_| !self.is_seeing_deceptive(name, now)),
-            moves_pending: self
-                .unfinished
-                .iter()
-                .any(|unfinished| unfinished.is_of(running.course.state.id)),
+            moves_pending: self.moves_of(running.course.state.id) > 0,
             policy_removed: self.book.is_whole() && !self.policies.contains_key(name),
         })
     }

@@ -29,6 +29,7 @@ impl World {
             stay: rehearsal.stay().clone(),
             assessment: None,
             through: rehearsal.through(),
+            moves_unconfirmed: 0,
         };
         let status = PolicyStatus {
             policy: Arc::clone(policy),

@@ -51,6 +51,7 @@ fn world(running: &Arc<Policy>, in_force: &Arc<Policy>) -> (Board, Snapshot) {
         stay: StayReason::Ended,
         assessment: None,
         through: None,
+        moves_unconfirmed: 0,
     };
     let status = PolicyStatus {
         policy: Arc::clone(in_force),

@@ -35,7 +35,7 @@ fn policy(name: &str) -> Policy {
         },
         steps: vec![Step {
             exposure: Exposure::EVERYBODY,
-            bake: SignedDuration::ZERO,
+            bake: SignedDuration::from_secs(90),
             samples: 0,
             approval: false,
         }],
@@ -70,7 +70,7 @@ fn assessment() -> Assessment {
         at: Timestamp::UNIX_EPOCH,
         through: Tick::new(20),
         verdict: Verdict::Inconclusive,
-        log_e_combined: None,
+        log_e_combined: Some(0.5),
         threshold: 3.0,
         threshold_non_inferior: 3.0,
         threshold_limit: 3.0,
@@ -90,9 +90,9 @@ fn assessment() -> Assessment {
             within_margin: Some(false),
             log_e_worse: 1.5,
             log_e_non_inferior: -1.0,
-            log_e_limit: None,
+            log_e_limit: Some(0.25),
             past: None,
-            needs: None,
+            needs: Some(40),
             verdict: Verdict::Inconclusive,
             silent_since: None,
         }],
@@ -111,7 +111,7 @@ fn status(name: &str, phase: Phase) -> (PolicyName, Arc<PolicyStatus>) {
         generation: Generation::ZERO,
         started_at: Timestamp::UNIX_EPOCH,
         entered_at: Timestamp::UNIX_EPOCH,
-        changed_at: Timestamp::UNIX_EPOCH,
+        changed_at: Timestamp::from_second(7).unwrap(),
         treated_at_entry: 0,
         promoted: false,
         fail_overruled: false,
@@ -125,6 +125,7 @@ fn status(name: &str, phase: Phase) -> (PolicyName, Arc<PolicyStatus>) {
         stay: StayReason::Ended,
         assessment: Some(Arc::new(assessment())),
         through: None,
+        moves_unconfirmed: 1,
     };
     let status = PolicyStatus {
         policy: Arc::clone(&policy),
@@ -154,8 +155,8 @@ fn lines<'t>(text: &'t str, part: &str) -> Vec<&'t str> {
 fn the_board_becomes_gauges() {
     let telemetry = Telemetry::new().unwrap();
     let board = Board {
-        policies: [status("greeting", Phase::Ramping { step: 1 })].into(),
-        ticked_at: Some(Timestamp::UNIX_EPOCH),
+        policies: [status("greeting", Phase::Ramping { step: 0 })].into(),
+        ticked_at: Some(Timestamp::from_second(5).unwrap()),
         problems: vec![Problem {
             code: "SRN001",
             severity: Severity::Error,
@@ -177,7 +178,7 @@ fn the_board_becomes_gauges() {
     for line in [
         r#"serin_rollout_status{policy="greeting"} 0"#,
         r#"serin_rollout_exposure_ratio{policy="greeting"} 0.25"#,
-        r#"serin_rollout_step{policy="greeting"} 2"#,
+        r#"serin_rollout_step{policy="greeting"} 1"#,
         r#"serin_metric_value{arm="control",metric="faithfulness",policy="greeting"} 0.5"#,
         r#"serin_metric_difference{bound="lower",metric="faithfulness",policy="greeting"} -0.5"#,
         r#"serin_metric_margin{metric="faithfulness",policy="greeting"} 0.02"#,
@@ -185,6 +186,25 @@ fn the_board_becomes_gauges() {
         r#"serin_metric_verdict{metric="faithfulness",policy="greeting",verdict="inconclusive"} 1"#,
         r#"serin_metric_last_observation_timestamp_seconds{metric="faithfulness",policy="greeting"} 20"#,
         r#"serin_sample_ratio_log_e_value{policy="greeting"} 0"#,
+        r#"serin_sample_ratio_planned_users{policy="greeting"} 0"#,
+        r#"serin_exclusion_ratio_log_e_value{policy="greeting"} 0"#,
+        r#"serin_observations_excluded{arm="control",policy="greeting",reason="fallback"} 0"#,
+        r#"serin_metric_samples{arm="treatment",metric="faithfulness",policy="greeting"} 2"#,
+        r#"serin_metric_samples_needed{metric="faithfulness",policy="greeting"} 40"#,
+        r#"serin_metric_non_inferiority_log_e_value{metric="faithfulness",policy="greeting"} -1"#,
+        r#"serin_metric_limit_log_e_value{metric="faithfulness",policy="greeting"} 0.25"#,
+        r#"serin_log_e_value_threshold{policy="greeting",test="worse"} 3"#,
+        r#"serin_rollout_log_e_value{policy="greeting"} 0.5"#,
+        r#"serin_rollout_verdict{policy="greeting",verdict="inconclusive"} 1"#,
+        r#"serin_rollout_step_exposure_ratio{policy="greeting",step="1"} 1"#,
+        r#"serin_rollout_version{arm="treatment",policy="greeting"} 2"#,
+        r#"serin_rollout_waiting{policy="greeting",reason="ended"} 1"#,
+        r#"serin_rollout_waiting{policy="greeting",reason="baking"} 0"#,
+        r#"serin_rollout_changed_timestamp_seconds{policy="greeting"} 7"#,
+        r#"serin_rollout_label_moves_unconfirmed{policy="greeting"} 1"#,
+        r#"serin_rollout_bake_seconds{policy="greeting"} 90"#,
+        r#"serin_last_tick_timestamp_seconds 5"#,
+        "serin_store_up 1",
         r#"serin_registry_up{registry="embedded"} 1"#,
         r#"serin_policy_problems{severity="error"} 1"#,
         r#"serin_policy_problems{severity="warning"} 0"#,
@@ -248,6 +268,20 @@ fn a_registry_in_trouble_is_down() {
         lines(&text, "serin_registry_up"),
         [r#"serin_registry_up{registry="embedded"} 0"#]
     );
+}
+
+#[test]
+fn a_store_in_trouble_is_down() {
+    let telemetry = Telemetry::new().unwrap();
+    let error = "disk full".to_owned();
+    let board = Board {
+        troubles: vec![Trouble::Store { error }],
+        ..Board::default()
+    };
+    let text = telemetry.render(&board).unwrap();
+    assert_eq!(lines(&text, "serin_store_up"), ["serin_store_up 0"]);
+    assert_eq!(lines(&text, "serin_leader"), ["serin_leader 0"]);
+    assert!(lines(&text, "serin_last_tick").is_empty(), "it never ticked");
 }
 
 #[test]

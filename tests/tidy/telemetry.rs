@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// Labels whose values come from closed sets, from policies and settings, or from route templates.
 const LABELS_KNOWN: &[&str] = &[
     "policy", "phase", "from", "to", "cause", "outcome", "arm", "reason", "metric", "bound", "verdict",
-    "registry", "label", "source", "severity", "method", "route", "status", "version",
+    "registry", "label", "source", "severity", "method", "route", "status", "version", "step", "test",
 ];
 
 /// Names under which a user key goes.

@@ -1,0 +1,171 @@
+//! What the board says, as gauges.
+
+mod data;
+mod evidence;
+mod rollouts;
+
+use crate::controller::{Board, RolloutStatus, Trouble};
+use crate::ids::{PolicyName, RegistryName};
+use crate::policy::problem::Severity;
+use prometheus::core::Collector;
+use prometheus::{Error, GaugeVec, IntGaugeVec, Opts};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct Gauges {
+    rollouts: rollouts::Gauges,
+    evidence: evidence::Gauges,
+    data: data::Gauges,
+    registry_up: IntGaugeVec,
+    store_up: IntGaugeVec,
+    leader: IntGaugeVec,
+    ticked: IntGaugeVec,
+    problems: IntGaugeVec,
+}
+
+fn whole(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+    IntGaugeVec::new(Opts::new(name, help), labels)
+}
+
+fn real(name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, Error> {
+    GaugeVec::new(Opts::new(name, help), labels)
+}
+
+/// The gauges of one file here: those that count, and those that measure.
+type Families<'g> = (Vec<&'g IntGaugeVec>, Vec<&'g GaugeVec>);
+
+fn collectors((whole, real): Families<'_>) -> impl Iterator<Item = Box<dyn Collector>> {
+    let whole: Vec<_> = whole.into_iter().cloned().map(boxed).collect();
+    let real: Vec<_> = real.into_iter().cloned().map(boxed).collect();
+    whole.into_iter().chain(real)
+}
+
+fn boxed(collector: impl Collector + 'static) -> Box<dyn Collector> {
+    Box::new(collector)
+}
+
+fn reset((whole, real): Families<'_>) {
+    whole.into_iter().for_each(IntGaugeVec::reset);
+    real.into_iter().for_each(GaugeVec::reset);
+}
+
+impl Gauges {
+    pub(super) fn new() -> Result<Self, Error> {
+        Ok(Self {
+            rollouts: rollouts::Gauges::new()?,
+            evidence: evidence::Gauges::new()?,
+            data: data::Gauges::new()?,
+            registry_up: whole(
+                "serin_registry_up",
+                "Whether the registry answered last.",
+                &["registry"],
+            )?,
+            store_up: whole(
+                "serin_store_up",
+                "Whether the store did its part in the last tick; observations cannot be kept without it.",
+                &[],
+            )?,
+            leader: whole("serin_leader", "Whether this process runs the rollouts.", &[])?,
+            ticked: whole(
+                "serin_last_tick_timestamp_seconds",
+                "When the controller last looked at everything.",
+                &[],
+            )?,
+            problems: whole(
+                "serin_policy_problems",
+                "Problems in the files of the policy folder.",
+                &["severity"],
+            )?,
+        })
+    }
+
+    fn own(&self) -> Families<'_> {
+        let whole = vec![
+            &self.registry_up,
+            &self.store_up,
+            &self.leader,
+            &self.ticked,
+            &self.problems,
+        ];
+        (whole, Vec::new())
+    }
+
+    fn families(&self) -> [Families<'_>; 4] {
+        [
+            self.rollouts.families(),
+            self.evidence.families(),
+            self.data.families(),
+            self.own(),
+        ]
+    }
+
+    pub(super) fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        self.families().into_iter().flat_map(collectors).collect()
+    }
+
+    /// Replaces everything with what `board` says.
+    pub(super) fn show(&self, board: &Board) {
+        self.families().into_iter().for_each(reset);
+        for (name, policy) in &board.policies {
+            self.rollouts.show(name, policy);
+            if let Some(rollout) = &policy.rollout {
+                self.show_evidence(name, rollout);
+            }
+        }
+        for (registry, up) in registries(board) {
+            self.registry_up
+                .with_label_values(&[registry.as_str()])
+                .set(i64::from(up));
+        }
+        self.show_server(board);
+    }
+
+    fn show_evidence(&self, name: &PolicyName, rollout: &Arc<RolloutStatus>) {
+        if let Some(assessment) = &rollout.assessment {
+            self.evidence.show(name.as_str(), &rollout.policy, assessment);
+            self.data.show(name.as_str(), &assessment.data);
+        }
+    }
+
+    fn show_server(&self, board: &Board) {
+        let away = board
+            .troubles
+            .iter()
+            .any(|trouble| matches!(trouble, Trouble::Store { .. }));
+        let alone = |gauge: &IntGaugeVec, value| gauge.with_label_values::<&str>(&[]).set(value);
+        alone(&self.store_up, i64::from(!away));
+        alone(&self.leader, i64::from(board.ticked_at.is_some()));
+        if let Some(ticked_at) = board.ticked_at {
+            alone(&self.ticked, ticked_at.as_second());
+        }
+        for (severity, word) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
+            let count = board
+                .problems
+                .iter()
+                .filter(|problem| problem.severity == severity)
+                .count();
+            self.problems
+                .with_label_values(&[word])
+                .set(count.try_into().unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// Every registry that a policy names, and whether it answered.
+fn registries(board: &Board) -> BTreeMap<&RegistryName, bool> {
+    let mut up: BTreeMap<&RegistryName, bool> = board
+        .policies
+        .values()
+        .map(|status| (&status.policy.registry, true))
+        .collect();
+    for trouble in &board.troubles {
+        match trouble {
+            Trouble::Registry { registry, .. } => {
+                up.insert(registry, false);
+            }
+            Trouble::Store { .. } => {}
+        }
+    }
+    up
+}

@@ -7,6 +7,8 @@ mod access;
 mod assignments;
 #[path = "api/contract.rs"]
 mod contract;
+#[path = "api/cors.rs"]
+mod cors;
 #[path = "api/document.rs"]
 mod document;
 #[path = "api/events.rs"]
@@ -15,6 +17,8 @@ mod events;
 mod hooks;
 #[path = "api/labels.rs"]
 mod labels;
+#[path = "api/ofrep.rs"]
+mod ofrep;
 #[path = "api/prompts.rs"]
 mod prompts;
 #[path = "api/refusals.rs"]

@@ -146,6 +146,7 @@ mod tests {
         requests_in_flight_max: 10,
         connections_max: 10,
         event_subscribers_max: 10,
+        assignment_subscribers_max: 10,
         request_timeout: Duration::from_secs(60),
     };
 

@@ -2,7 +2,9 @@
 //! for panics. One layer, because assignments are asked for more often than anything else.
 
 use super::App;
+use super::cors;
 use super::langfuse;
+use super::ofrep;
 use super::problem::{Code, Problem, incident};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -60,22 +62,36 @@ pub(super) async fn edge(State(app): State<Arc<App>>, request: Request, next: Ne
     let method = method_word(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let answered = answer(&app, route, request, next).await;
-    let response = answered.unwrap_or_else(|problem| {
-        if route.starts_with(langfuse::PREFIX) {
-            langfuse::refused(problem)
-        } else {
-            problem.into_response()
+    let reader = app.reader(&request);
+    let mut response = match &reader {
+        Some(reader) if cors::is_preflight(&request) => reader.preflight(),
+        _ => {
+            let answered = answer(&app, route, request, next).await;
+            answered.unwrap_or_else(|problem| refused(route, problem))
         }
-    });
+    };
+    if let Some(reader) = reader {
+        reader.sign(response.headers_mut());
+    }
     app.telemetry
         .answered(method, route, response.status().as_u16(), watch.elapsed());
     response
 }
 
+/// A problem in the words of the protocol that was spoken.
+fn refused(route: &str, problem: Problem) -> Response {
+    if route.starts_with(langfuse::PREFIX) {
+        langfuse::refused(problem)
+    } else if route.starts_with(ofrep::PREFIX) {
+        ofrep::refused(problem)
+    } else {
+        problem.into_response()
+    }
+}
+
 async fn answer(app: &App, route: &str, request: Request, next: Next) -> Result<Response, Problem> {
     app.access.check_host(request.uri(), request.headers())?;
-    let is_assignment = route == ASSIGNMENT_ROUTE;
+    let is_assignment = route == ASSIGNMENT_ROUTE || route.starts_with(ofrep::EVALUATION_PREFIX);
     let Some(_place) = app
         .in_flight
         .enter(is_assignment, app.limits.requests_in_flight_max)

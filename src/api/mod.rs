@@ -6,13 +6,16 @@
 pub mod access;
 mod assignments;
 mod body;
+mod cors;
 mod edge;
 mod events;
 mod extract;
+mod follow;
 mod health;
 mod hooks;
 mod langfuse;
 mod observations;
+mod ofrep;
 mod openapi;
 mod otlp;
 mod page;
@@ -33,7 +36,7 @@ use self::access::Access;
 use self::edge::InFlight;
 use crate::assignment::receipt::ReceiptKey;
 use crate::clock::Clock;
-use crate::config::Limits;
+use crate::config::{AllowedOrigins, Limits};
 use crate::controller::ControllerHandle;
 use crate::ids::RegistryName;
 use crate::registry::HookSecret;
@@ -61,6 +64,9 @@ pub struct App {
     hooks: BTreeMap<RegistryName, HookSecret>,
     in_flight: InFlight,
     subscribers: Arc<Semaphore>,
+    followers: Arc<Semaphore>,
+    addresses: ofrep::AddressKey,
+    allowed_origins: AllowedOrigins,
     stopping: watch::Sender<bool>,
     /// What clients of Langfuse told a while ago.
     traces: Mutex<Traces>,
@@ -92,6 +98,9 @@ impl App {
         Self {
             receipts: ReceiptKey::derive(&parts.secret.0),
             subscribers: Arc::new(Semaphore::new(parts.limits.event_subscribers_max)),
+            followers: Arc::new(Semaphore::new(parts.limits.assignment_subscribers_max)),
+            addresses: ofrep::AddressKey::derive(&parts.secret.0),
+            allowed_origins: AllowedOrigins::default(),
             in_flight: InFlight::default(),
             stopping: watch::Sender::new(false),
             traces: Mutex::default(),
@@ -102,6 +111,15 @@ impl App {
             telemetry: parts.telemetry,
             limits: parts.limits,
             hooks: parts.hooks,
+        }
+    }
+
+    /// With pages of these origins as readers of assignments.
+    #[must_use]
+    pub fn with_allowed_origins(self, allowed_origins: AllowedOrigins) -> Self {
+        Self {
+            allowed_origins,
+            ..self
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::problem::{CONTENT_TYPE, Code, ProblemView};
 use super::{
-    App, assignments, events, health, hooks, observations, policies, prompt_labels, prompt_versions, prompts,
-    rollouts, tokens,
+    App, assignments, events, health, hooks, observations, ofrep, policies, prompt_labels, prompt_versions,
+    prompts, rollouts, tokens,
 };
 use axum::Extension;
 use axum::http::header;
@@ -11,7 +11,9 @@ use axum::response::{Html, IntoResponse, Response};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr, Response as ResponseDocument,
     ResponseBuilder,
@@ -22,6 +24,8 @@ use utoipa_axum::routes;
 
 /// The name of the security scheme.
 const BEARER: &str = "token";
+/// The name of the other one, which OFREP has too.
+const API_KEY: &str = "key";
 
 /// Both documents, made once.
 #[derive(Debug, Clone)]
@@ -44,6 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(tokens::routes())
         .merge(hooks::routes())
         .merge(health::routes())
+        .merge(ofrep::routes())
         .routes(routes!(openapi))
         .routes(routes!(docs))
         .split_for_parts();
@@ -70,8 +75,11 @@ fn skeleton() -> OpenApi {
             "A token of `serin token create`. A local server without tokens needs none.",
         ))
         .build();
+    let key = "The same token, as OFREP's clients may send it.";
+    let key = ApiKey::Header(ApiKeyValue::with_description("X-API-Key", key));
     let components = utoipa::openapi::ComponentsBuilder::new()
         .security_scheme(BEARER, SecurityScheme::Http(bearer))
+        .security_scheme(API_KEY, SecurityScheme::ApiKey(key))
         .schema(ProblemView::name(), ProblemView::schema())
         .schema_from::<super::problem::LineError>()
         .schema_from::<super::schema::CodeText>()
@@ -99,7 +107,7 @@ fn skeleton() -> OpenApi {
 /// Adds to every operation what every operation can answer.
 fn complete(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
+        for operation in operations(item).filter(|operation| !speaks_otherwise(operation)) {
             for (code, description) in common(operation) {
                 let response = ResponseBuilder::new().description(description).build();
                 operation
@@ -117,6 +125,12 @@ fn complete(document: &mut OpenApi) {
             }
         }
     }
+}
+
+/// Whether an operation is of another system's protocol, whose refusals it declares itself.
+fn speaks_otherwise(operation: &Operation) -> bool {
+    let tags = operation.tags.iter().flatten();
+    tags.into_iter().any(|tag| tag == ofrep::TAG)
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

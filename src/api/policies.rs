@@ -111,7 +111,7 @@ async fn snapshot(
         routes,
     };
     let body = serde_json::to_vec(&view).map_err(|error| Problem::internal(&error))?;
-    let tag = tag(&body).map_err(|error| Problem::internal(&error))?;
+    let tag = tag(&[&body]).map_err(|error| Problem::internal(&error))?;
     if is_known(&headers, &tag) {
         return Ok(not_modified(&tag));
     }
@@ -119,15 +119,18 @@ async fn snapshot(
     Ok(([(header::ETAG, tag), (header::CONTENT_TYPE, json)], body).into_response())
 }
 
-/// The tag follows from the text, so it stays the same over a restart.
-fn tag(body: &[u8]) -> Result<HeaderValue, header::InvalidHeaderValue> {
-    let digest: [u8; 32] = Sha256::digest(body).into();
+/// The tag follows from the texts, so it stays the same over a restart.
+pub(super) fn tag(texts: &[&[u8]]) -> Result<HeaderValue, header::InvalidHeaderValue> {
+    let hash = texts
+        .iter()
+        .fold(Sha256::new(), |hash, text| hash.chain_update(text));
+    let digest: [u8; 32] = hash.finalize().into();
     let digits: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     HeaderValue::from_str(&format!("\"{digits}\""))
 }
 
 /// Whether `If-None-Match` (RFC 9110 section 13.1.2) has the tag, compared weakly.
-fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let known = headers
         .get_all(header::IF_NONE_MATCH)
         .into_iter()

@@ -91,7 +91,7 @@ impl Server {
         })
         .await
         .context("cannot go on with the rollouts in the store")?;
-        let app = Arc::new(App::new(api::Parts {
+        let app = App::new(api::Parts {
             controller: handle,
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock,
@@ -100,7 +100,8 @@ impl Server {
             telemetry,
             limits: settings.limits,
             hooks: hooks(settings),
-        }));
+        });
+        let app = Arc::new(app.with_allowed_origins(settings.allowed_origins.clone()));
         let (stop, stopped) = watch::channel(false);
         let (stop_controller, controller_stopped) = oneshot::channel();
         let running = Running {

@@ -1,7 +1,7 @@
 //! The settings file as YAML has it.
 
 use super::registries::Entry;
-use super::{LimitArgs, SettingsError, parse_duration};
+use super::{AllowedOrigin, LimitArgs, SettingsError, parse_duration};
 use crate::ids::RegistryName;
 use crate::spelling;
 use crate::telemetry::log::LogFormat;
@@ -23,6 +23,7 @@ pub(super) struct Document {
     pub(super) log_filter: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
     pub(super) registries: BTreeMap<RegistryName, Entry>,
+    pub(super) allowed_origins: Vec<AllowedOrigin>,
     pub(super) limits: LimitArgs,
     pub(super) shutdown_grace: Option<Duration>,
 }
@@ -38,6 +39,8 @@ struct Wire {
     log: Log,
     secret_file: Option<PathBuf>,
     registries: BTreeMap<Name, Entry>,
+    #[serde(deserialize_with = "origins")]
+    allowed_origins: Vec<AllowedOrigin>,
     limits: Limits,
     #[serde(deserialize_with = "duration")]
     shutdown_grace: Option<Duration>,
@@ -66,6 +69,8 @@ struct Limits {
     connections_max: Option<usize>,
     #[serde(deserialize_with = "size")]
     event_subscribers_max: Option<usize>,
+    #[serde(deserialize_with = "size")]
+    assignment_subscribers_max: Option<usize>,
     #[serde(deserialize_with = "duration")]
     request_timeout: Option<Duration>,
 }
@@ -85,6 +90,12 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAd
         text.parse()
             .map_err(|_| format!("`{text}` must be an address and a port, such as `127.0.0.1:8080`"))
     })
+}
+
+fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AllowedOrigin>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parse = |text: String| text.parse().map_err(D::Error::custom);
+    texts.into_iter().map(parse).collect()
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -201,6 +212,7 @@ impl From<Wire> for Document {
             log_filter: wire.log.filter,
             secret_file: wire.secret_file,
             registries,
+            allowed_origins: wire.allowed_origins,
             limits: LimitArgs {
                 body_bytes_max: wire.limits.body_bytes_max,
                 body_decompressed_bytes_max: wire.limits.body_decompressed_bytes_max,
@@ -208,6 +220,7 @@ impl From<Wire> for Document {
                 requests_in_flight_max: wire.limits.requests_in_flight_max,
                 connections_max: wire.limits.connections_max,
                 event_subscribers_max: wire.limits.event_subscribers_max,
+                assignment_subscribers_max: wire.limits.assignment_subscribers_max,
                 request_timeout: wire.limits.request_timeout,
             },
             shutdown_grace: wire.shutdown_grace,

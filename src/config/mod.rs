@@ -4,6 +4,7 @@
 //! environment or from a file of its own, because flags show in process lists.
 
 mod document;
+mod origins;
 mod registries;
 
 use crate::ids::RegistryName;
@@ -14,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::origins::{AllowedOrigin, AllowedOrigins};
 pub use self::registries::{Hidden, LangfuseSettings, RegistryKind};
 
 /// The settings file that is read when it exists and no other is named.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub secret: Option<Secret>,
     /// Where prompts live.
     pub registries: BTreeMap<RegistryName, RegistryKind>,
+    /// The origins whose pages may read assignments; nobody's by default.
+    pub allowed_origins: AllowedOrigins,
     /// What clients may ask for.
     pub limits: Limits,
     /// How long requests may go on after the signal to stop; 10 s by default.
@@ -61,6 +65,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Most clients that follow `/v1/events` at once.
     pub event_subscribers_max: usize,
+    /// Most clients that wait for changes of assignments at once, in the protocols of flag SDKs.
+    pub assignment_subscribers_max: usize,
     /// Longest time for a body to arrive, and again for its answer.
     pub request_timeout: Duration,
 }
@@ -74,6 +80,7 @@ impl Default for Limits {
             requests_in_flight_max: 1_024,
             connections_max: 8_192,
             event_subscribers_max: 64,
+            assignment_subscribers_max: 4_096,
             request_timeout: Duration::from_secs(10),
         }
     }
@@ -109,6 +116,14 @@ pub struct ServeArgs {
     /// How long requests may go on after the signal to stop, such as 10s [default: 10s]
     #[arg(long, env = "SERIN_SHUTDOWN_GRACE", value_parser = parse_duration, value_name = "DURATION")]
     pub shutdown_grace: Option<Duration>,
+    /// An origin whose pages may read assignments, such as `https://app.example.org`; can be repeated
+    #[arg(
+        long = "allowed-origin",
+        env = "SERIN_ALLOWED_ORIGINS",
+        value_delimiter = ',',
+        value_name = "ORIGIN"
+    )]
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// What clients may ask for
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -136,6 +151,9 @@ pub struct LimitArgs {
     /// Most clients that follow /v1/events at once [default: 64]
     #[arg(long, env = "SERIN_EVENT_SUBSCRIBERS_MAX", value_parser = parse_size, value_name = "COUNT")]
     pub event_subscribers_max: Option<usize>,
+    /// Most clients that wait for changes of assignments at once [default: 4096]
+    #[arg(long, env = "SERIN_ASSIGNMENT_SUBSCRIBERS_MAX", value_parser = parse_size, value_name = "COUNT")]
+    pub assignment_subscribers_max: Option<usize>,
     /// Longest time for a body to arrive, and again for its answer, such as 10s [default: 10s]
     #[arg(long, env = "SERIN_REQUEST_TIMEOUT", value_parser = parse_duration, value_name = "DURATION")]
     pub request_timeout: Option<Duration>,
@@ -223,6 +241,11 @@ impl Settings {
                 .unwrap_or_else(|| "info".to_owned()),
             secret,
             registries: registries(document.registries, environment)?,
+            allowed_origins: if args.allowed_origins.is_empty() {
+                document.allowed_origins.into_iter().collect()
+            } else {
+                args.allowed_origins.into_iter().collect()
+            },
             limits: limits(args.limits, document.limits),
             shutdown_grace: args
                 .shutdown_grace
@@ -280,6 +303,11 @@ fn limits(args: LimitArgs, file: LimitArgs) -> Limits {
             args.event_subscribers_max,
             file.event_subscribers_max,
             default.event_subscribers_max,
+        ),
+        assignment_subscribers_max: pick(
+            args.assignment_subscribers_max,
+            file.assignment_subscribers_max,
+            default.assignment_subscribers_max,
         ),
         request_timeout: args
             .request_timeout

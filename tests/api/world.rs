@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use serin::api::access::{Access, AccessMode};
 use serin::api::{App, Parts, router};
 use serin::clock::{Clock, ManualClock};
-use serin::config::Limits;
+use serin::config::{AllowedOrigin, Limits};
 use serin::controller::book::PolicyBook;
 use serin::controller::{self, Controller};
 use serin::ids::RegistryName;
@@ -67,6 +67,7 @@ pub(crate) struct Setting {
     pub(crate) mode: AccessMode,
     pub(crate) limits: Limits,
     pub(crate) policies: &'static [&'static str],
+    pub(crate) allowed_origins: &'static [&'static str],
 }
 
 impl Default for Setting {
@@ -80,6 +81,7 @@ impl Default for Setting {
             mode: AccessMode::Loopback,
             limits,
             policies: &[GREETING, FAREWELL],
+            allowed_origins: &[],
         }
     }
 }
@@ -174,7 +176,7 @@ impl World {
         })
         .await
         .unwrap();
-        let app = Arc::new(App::new(Parts {
+        let app = App::new(Parts {
             controller: handle,
             store: store.clone(),
             clock,
@@ -186,7 +188,12 @@ impl World {
                 RegistryName::new("embedded").unwrap(),
                 HookSecret::new(HOOK_SECRET.to_owned()),
             )]),
-        }));
+        });
+        let origins = setting
+            .allowed_origins
+            .iter()
+            .map(|origin| origin.parse::<AllowedOrigin>().unwrap());
+        let app = Arc::new(app.with_allowed_origins(origins.collect()));
         let mut world = Self {
             router: router(app.clone()),
             app,
@@ -215,6 +222,11 @@ impl World {
             controller.tick().await;
         }
         self.run(controller);
+    }
+
+    /// Lets time pass without a tick.
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.clock.advance(SignedDuration::from_secs(seconds));
     }
 
     /// Stops the controller for good.

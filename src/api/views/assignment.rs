@@ -36,7 +36,7 @@ pub fn reason_word(reason: Reason) -> &'static str {
 }
 
 /// What a user gets.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Assignment)]
 pub struct AssignmentView<'a> {
     /// The policy.

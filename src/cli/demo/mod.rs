@@ -10,7 +10,7 @@ use super::report::Reported;
 use super::screen::{FAINT, STRONG};
 use super::server::Server;
 use crate::clock::Clock;
-use crate::config::{Limits, RegistryKind, Settings};
+use crate::config::{AllowedOrigins, Limits, RegistryKind, Settings};
 use crate::ids::RegistryName;
 use crate::policy::{Policy, check};
 use crate::sim::population::Law;
@@ -184,6 +184,7 @@ async fn start_server(home: &Path, seed: u64) -> anyhow::Result<Server> {
         // The same seed draws the same users into treatment.
         secret: Some(Secret(sha2::Sha256::digest(seed.to_le_bytes()).into())),
         registries: BTreeMap::from([(embedded, RegistryKind::Embedded)]),
+        allowed_origins: AllowedOrigins::default(),
         limits: Limits::default(),
         shutdown_grace: SHUTDOWN_GRACE,
     };

@@ -15,7 +15,7 @@ const REASONS: [&str; 4] = ["STATIC", "TARGETING_MATCH", "SPLIT", "UNKNOWN"];
 pub(super) struct RequestView<'a> {
     /// What is known about the user.
     #[serde(borrow, default)]
-    #[schema(inline, required)]
+    #[schema(inline, required, nullable = false)]
     pub(super) context: Option<ContextView<'a>>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct RequestView<'a> {
 pub(super) struct ContextView<'a> {
     /// The user.
     #[serde(borrow, default)]
-    #[schema(value_type = UserKeyText, inline, required)]
+    #[schema(value_type = UserKeyText, inline, required, nullable = false)]
     pub(super) targeting_key: Option<Cow<'a, str>>,
     /// Whether `evaluate/flags` gives every assignment as an object too, under `{policy}.assignment`.
     #[serde(default)]

@@ -3,11 +3,12 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use serin::assignment::assign::assign;
 use serin::assignment::bucket::{Purpose, SplitKey, SplitSalt};
+use serin::assignment::line::Line;
 use serin::assignment::receipt::ReceiptKey;
 use serin::assignment::snapshot::Snapshot;
 use serin::assignment::{Idle, Route, Served, Treatment};
 use serin::ids::{
-    Exposure, Generation, InvalidId, Label, PolicyName, PromptName, RolloutId, UserKey, Version,
+    Exposure, Generation, InvalidId, Label, PolicyName, PromptName, RolloutId, Scheme, UserKey, Version,
 };
 use std::hint::black_box;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ fn route(policy: &str) -> Result<Route, InvalidId> {
         holdback: Exposure::NOBODY,
         rollout: RolloutId::new(17),
         generation: Generation::new(3),
-        key: SplitKey::derive(&SECRET, Purpose::Split, &salt),
+        line: Line::new(Scheme::Serin, &policy, &salt, &SECRET),
         cluster_key: SplitKey::derive(&SECRET, Purpose::Cluster, &salt),
         forced_treatment: Arc::default(),
         forced_control: Arc::default(),

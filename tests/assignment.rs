@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use serin::assignment::assign::assign;
 use serin::assignment::bucket::{Bucket, Purpose, SplitKey, SplitSalt, threshold};
+use serin::assignment::line::Line;
 use serin::assignment::receipt::{Receipt, ReceiptError, ReceiptKey, ReceiptText};
 use serin::assignment::snapshot::Snapshot;
 use serin::assignment::{Idle, Reason, Route, Served, Treatment};
@@ -58,7 +59,7 @@ fn route(policy: &str, candidate: u32, exposure: Exposure, holdback: Exposure) -
             holdback,
             rollout: RolloutId::new(1),
             generation: Generation::new(1),
-            key: split(policy, candidate),
+            line: Line::Serin(split(policy, candidate)),
             cluster_key: key(Purpose::Cluster, policy, candidate),
             forced_treatment: Arc::default(),
             forced_control: Arc::default(),

@@ -40,7 +40,7 @@ fn arm_of(treatment: &Treatment, user: UserKey<'_>) -> (Arm, Reason) {
     if treatment.forced_control.contains(user.as_str()) {
         return (Arm::Control, Reason::Forced);
     }
-    let bucket = treatment.key.bucket(user);
+    let bucket = treatment.line.bucket(user);
     if !bucket.is_below(treatment.holdback.complement()) {
         (Arm::Control, Reason::Holdback)
     } else if bucket.is_below(treatment.exposure) {
@@ -105,8 +105,9 @@ impl Route {
 mod tests {
     use super::*;
     use crate::assignment::bucket::{Purpose, SplitKey, SplitSalt};
+    use crate::assignment::line::Line;
     use crate::assignment::{Idle, Served};
-    use crate::ids::{Generation, Label, PolicyName, PromptName, RolloutId, Version};
+    use crate::ids::{Generation, Label, PolicyName, PromptName, RolloutId, Scheme, Version};
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
@@ -131,7 +132,7 @@ mod tests {
             holdback: Exposure::from_ppm(holdback_ppm).unwrap(),
             rollout: RolloutId::new(17),
             generation: Generation::new(3),
-            key: SplitKey::derive(&secret, Purpose::Split, &salt),
+            line: Line::new(Scheme::Serin, &policy, &salt, &secret),
             cluster_key: SplitKey::derive(&secret, Purpose::Cluster, &salt),
             forced_treatment: users(&["qa-7"]),
             forced_control: users(&["ceo"]),

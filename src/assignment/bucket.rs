@@ -148,6 +148,16 @@ impl Bucket {
         Self(hash)
     }
 
+    /// The first position of the cell `index`, where the line is cut into `cells` equal ones, from 0.
+    ///
+    /// It is below every share of more than `index` cells and no other, so that a scheme that counts
+    /// cells shares the comparison with the one that does not. The cell after the last one is below
+    /// [`Exposure::EVERYBODY`] alone.
+    pub fn of_cell(index: u32, cells: u32) -> Self {
+        let position = (u128::from(index) << u64::BITS).div_ceil(u128::from(cells.max(1)));
+        Self(u64::try_from(position).unwrap_or(u64::MAX))
+    }
+
     /// The position.
     pub fn get(self) -> u64 {
         self.0
@@ -194,6 +204,20 @@ mod tests {
             for bucket in [bucket, at_the_edge] {
                 prop_assert_eq!(Bucket::new(bucket).is_below(share(ppm)), u128::from(bucket) < threshold);
             }
+        }
+    }
+
+    #[test]
+    fn a_cell_is_below_every_share_of_more_cells_and_no_other() {
+        for cells in [1_000, 10_000, 100_000, 1_000_000] {
+            let ppm = 1_000_000 / cells;
+            for index in (0..cells).step_by(97).chain([cells - 1]) {
+                let bucket = Bucket::of_cell(index, cells);
+                assert!(!bucket.is_below(share(index * ppm)), "{index} of {cells}");
+                assert!(bucket.is_below(share((index + 1) * ppm)), "{index} of {cells}");
+            }
+            let beyond = Bucket::of_cell(cells, cells);
+            assert!(beyond.is_below(Exposure::EVERYBODY) && !beyond.is_below(share(999_999)));
         }
     }
 

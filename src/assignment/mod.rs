@@ -38,16 +38,16 @@ pub struct Served {
 pub struct Treatment {
     /// What the arm is served.
     pub served: Served,
-    /// Share of users.
+    /// Share of users: a whole number of the line's cells.
     pub exposure: Exposure,
-    /// Share that never enters treatment: the highest part of the hash line.
+    /// Share that never enters treatment: the highest part of the hash line, likewise.
     pub holdback: Exposure,
     /// The rollout.
     pub rollout: RolloutId,
     /// Its generation.
     pub generation: Generation,
-    /// The key that places users on the hash line.
-    pub key: bucket::SplitKey,
+    /// The line that users are placed on.
+    pub line: line::Line,
     /// The key that spreads users over clusters.
     pub cluster_key: bucket::SplitKey,
     /// Users with a fixed arm: they have the candidate as long as this value exists, at any exposure.
@@ -103,6 +103,16 @@ pub mod assign;
 pub mod snapshot;
 
 pub mod bucket;
+pub mod line;
 pub mod siphash;
+
+pub mod eppo;
+pub mod flagd;
+pub mod growthbook;
+pub mod launchdarkly;
+mod murmur3;
+pub mod optimizely;
+pub mod statsig;
+pub mod unleash;
 
 pub mod receipt;

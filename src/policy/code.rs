@@ -7,7 +7,6 @@
 //! | `SRN201`–`SRN299` | metrics |
 //! | `SRN301`–`SRN399` | gates and notification |
 //! | `SRN401`–`SRN499` | several files together |
-//! | `SRN801`–`SRN899` | what this version cannot do yet |
 //! | `SRN901`–`SRN999` | warnings |
 //!
 //! A code never changes its meaning; one that is no longer raised is not given to something else.
@@ -304,9 +303,6 @@ codes! {
 
     LabelShared "SRN402" Error "two policies steer the same label"
     "Both would move it, and each would take the other for a stranger."
-
-    HashNotYet "SRN803" Error "compatibility hashes are not there yet"
-    "This version places users with `serin` alone. Users who come from another system are drawn anew."
 
     BakeShort "SRN901" Warning "a bake is shorter than three intervals of the analysis"
     "With fewer than three verdicts in a step, its bake protects nobody."

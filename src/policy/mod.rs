@@ -3,7 +3,9 @@
 //! [`check`](check::check) is the only way from text to a [`Policy`]; everything downstream may
 //! therefore rely on what the fields promise. Nothing here reads files or the clock.
 
-use crate::ids::{Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt, Tick};
+use crate::ids::{
+    Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt, Scheme, Tick,
+};
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -73,13 +75,6 @@ pub struct AssignmentRules {
     pub holdback: Exposure,
     /// Users with a fixed arm; served, never counted.
     pub force: Forced,
-}
-
-/// A way to place a user on the hash line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// Keyed SipHash-2-4 (`serin`).
-    Serin,
 }
 
 /// Users with a fixed arm; no user is in both sets.

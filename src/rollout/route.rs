@@ -2,6 +2,7 @@
 
 use super::{ObservedLabels, Phase, RolloutState};
 use crate::assignment::bucket::{Purpose, SECRET_BYTES, SplitKey, SplitSalt};
+use crate::assignment::line::Line;
 use crate::assignment::{Idle, Route, Served, Treatment};
 use crate::ids::{Exposure, Version};
 use crate::policy::Policy;
@@ -43,21 +44,23 @@ fn treatment(policy: &Policy, state: &RolloutState, secret: &[u8; SECRET_BYTES])
     let salt = SplitSalt::of(policy.assignment.salt.as_ref(), &policy.name, state.candidate);
     let beyond = state.phase.is_beyond_ladder();
     let step = state.phase.step().and_then(|step| policy.steps.get(step));
+    let scheme = policy.assignment.scheme;
+    let split = scheme.resolve(policy.assignment.holdback.complement());
     Some(Treatment {
         served: Served {
             label: policy.labels.treatment.clone(),
             version: Some(state.candidate),
         },
-        exposure: step.map_or(Exposure::EVERYBODY, |step| step.exposure),
+        exposure: step.map_or(Exposure::EVERYBODY, |step| scheme.resolve(step.exposure)),
         // The control label moves with the promotion: from then on nobody can be held back.
         holdback: if beyond {
             Exposure::NOBODY
         } else {
-            policy.assignment.holdback
+            split.complement()
         },
         rollout: state.id,
         generation: state.generation,
-        key: SplitKey::derive(secret, Purpose::Split, &salt),
+        line: Line::new(scheme, &policy.name, &salt, secret),
         cluster_key: SplitKey::derive(secret, Purpose::Cluster, &salt),
         forced_treatment: Arc::new(policy.assignment.force.treatment.clone()),
         forced_control: Arc::new(policy.assignment.force.control.clone()),

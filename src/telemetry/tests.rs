@@ -2,12 +2,12 @@ use super::*;
 use crate::analysis::{ArmEvidence, Assessment, DataQuality, Evidence, Verdict};
 use crate::controller::{PolicyStatus, RolloutStatus, Trouble};
 use crate::ids::{
-    Actor, Exposure, Generation, Justification, PromptName, Revision, RolloutId, Tick, Version,
+    Actor, Exposure, Generation, Justification, PromptName, Revision, RolloutId, Scheme, Tick, Version,
 };
 use crate::policy::problem::{Problem, Severity, Span};
 use crate::policy::{
     Alpha, AnalysisRules, ArmLabels, AssignmentRules, Forced, Gates, OnFail, OnInconclusive, OnNoData,
-    Patience, Policy, Role, Scheme, Step,
+    Patience, Policy, Role, Step,
 };
 use crate::rollout::{RolloutState, StayReason};
 use jiff::{SignedDuration, Timestamp};

@@ -3,12 +3,12 @@
 use super::engine::Engine;
 use super::{Assessment, Blame, Comparison, Evidence, Headcount, Observation, TickTally, Versus};
 use crate::ids::{
-    Arm, Cluster, Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Tick,
+    Arm, Cluster, Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Scheme, Tick,
 };
 use crate::policy::{
     Alpha, AmountScale, AnalysisRules, ArmLabels, AssignmentRules, Better, Forced, Gates, LatencyStatistic,
     Margin, Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Quantile, Quantiles,
-    Role, Scheme, TimeUnit,
+    Role, TimeUnit,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;

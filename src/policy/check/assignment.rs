@@ -2,12 +2,11 @@
 
 use super::super::code::Code;
 use super::super::document::value::{ForcedUser, Items};
-use super::super::document::words::HashWord;
 use super::super::document::{AssignmentDocument, FORCED_USERS_MAX, ForceDocument, Given, Located};
 use super::super::problem::Problems;
-use super::super::{AssignmentRules, Forced, Scheme};
+use super::super::{AssignmentRules, Forced};
 use super::refuse;
-use crate::ids::{Exposure, Salt, UserKey};
+use crate::ids::{Exposure, Salt, Scheme, UserKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -41,7 +40,7 @@ pub(super) fn check(
     let document = given.value_or(&absent)?;
     let scheme = document
         .hash
-        .resolve(Scheme::Serin, |located| scheme(located, problems));
+        .resolve(Scheme::Serin, |located| Some(located.value));
     let salt = document
         .salt
         .resolve(None, |located| salt(located, problems).map(Some));
@@ -54,21 +53,6 @@ pub(super) fn check(
         holdback: holdback?,
         force: force?,
     })
-}
-
-fn scheme(located: &Located<HashWord>, problems: &mut Problems) -> Option<Scheme> {
-    match located.value {
-        HashWord::Serin => Some(Scheme::Serin),
-        HashWord::Other(name) => {
-            problems.add_with_help(
-                Code::HashNotYet,
-                located.span,
-                format!("the hash of `{name}` is not there yet in this version"),
-                "use `serin`, which draws users anew, or stay with the other system until then",
-            );
-            None
-        }
-    }
 }
 
 fn salt(located: &Located<String>, problems: &mut Problems) -> Option<Salt> {

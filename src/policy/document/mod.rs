@@ -7,12 +7,13 @@
 use super::problem::{Problems, Span};
 use super::quantity::{Percentage, Quantity};
 use super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Quantiles, Role};
+use crate::ids::Scheme;
 use jiff::SignedDuration;
 use node::Node;
 use read::{Fields, Key, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use value::{ForcedUser, Items, Named};
-use words::{ApprovalWord, BeforeWord, HashWord, KindWord, ScaleWord, VersusWord};
+use words::{ApprovalWord, BeforeWord, KindWord, ScaleWord, VersusWord};
 
 use read::Section;
 pub(crate) use read::{Given, Located};
@@ -185,7 +186,7 @@ pub(crate) struct AssignmentDocument {
     pub(crate) span: Span,
     /// How users are placed on the hash line.
     #[schemars(default, extend("default" = "serin"))]
-    pub(crate) hash: Given<HashWord>,
+    pub(crate) hash: Given<Scheme>,
     /// Seed of the split; without it, each candidate draws other users.
     #[schemars(default, extend("maxLength" = 128))]
     pub(crate) salt: Given<String>,

@@ -6,18 +6,18 @@ use super::super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Role};
 use super::node::{Node, NodeValue};
 use super::read::{Value, wrong_type};
 use super::suggest;
+use crate::ids::Scheme;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 /// A word, what it means, and what editors say about it.
 pub(crate) struct Word<T: 'static> {
     text: &'static str,
     value: T,
-    /// Empty for a word that is understood only to say that it is not there yet.
     says: &'static str,
 }
 
 fn read<T: Copy>(words: &'static [Word<T>], node: &Node, what: &str, problems: &mut Problems) -> Option<T> {
-    let offered: Vec<&'static str> = offered(words).map(|word| word.text).collect();
+    let offered: Vec<&'static str> = words.iter().map(|word| word.text).collect();
     let given = match &node.value {
         NodeValue::Text(text) | NodeValue::Number(text) => text.as_str(),
         NodeValue::Bool(true) => "true",
@@ -47,12 +47,9 @@ fn read<T: Copy>(words: &'static [Word<T>], node: &Node, what: &str, problems: &
     None
 }
 
-fn offered<T>(words: &'static [Word<T>]) -> impl Iterator<Item = &'static Word<T>> {
-    words.iter().filter(|word| !word.says.is_empty())
-}
-
 fn schema<T>(words: &'static [Word<T>]) -> Schema {
-    let choices: Vec<_> = offered(words)
+    let choices: Vec<_> = words
+        .iter()
         .map(|word| serde_json::json!({ "const": word.text, "description": word.says }))
         .collect();
     json_schema!({ "type": "string", "oneOf": choices })
@@ -108,25 +105,17 @@ words! { ScaleWord:
         "for an amount: the mean of the values, each cut at `cap`";
 }
 
-/// The word after `hash`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HashWord {
-    Serin,
-    /// The hash of another system, by its name.
-    Other(&'static str),
-}
-
-words! { HashWord:
+words! { Scheme:
     "serin" => Self::Serin, "SipHash-2-4 with a secret key: nobody can pick a user key into treatment";
-    "growthbook-v1" => Self::Other("growthbook-v1"), "";
-    "growthbook-v2" => Self::Other("growthbook-v2"), "";
-    "unleash" => Self::Other("unleash"), "";
-    "launchdarkly" => Self::Other("launchdarkly"), "";
-    "flagd-v2" => Self::Other("flagd-v2"), "";
-    "flagd-v3" => Self::Other("flagd-v3"), "";
-    "eppo" => Self::Other("eppo"), "";
-    "optimizely" => Self::Other("optimizely"), "";
-    "statsig" => Self::Other("statsig"), "";
+    "growthbook-v1" => Self::GrowthBookV1, "GrowthBook's hashVersion 1; the salt is the rule's seed";
+    "growthbook-v2" => Self::GrowthBookV2, "GrowthBook's hashVersion 2; the salt is the rule's seed";
+    "unleash" => Self::Unleash, "variants of an Unleash strategy; the salt is its groupId";
+    "launchdarkly" => Self::LaunchDarkly, "LaunchDarkly; the salt is `{flag key}.{salt}`, or the seed";
+    "flagd-v2" => Self::FlagdV2, "flagd's fractional over text; the salt is the flag's key";
+    "flagd-v3" => Self::FlagdV3, "flagd's fractional over CBOR; the salt is the flag's key";
+    "eppo" => Self::Eppo, "Eppo; the salt is that of the split's shards";
+    "optimizely" => Self::Optimizely, "Optimizely; the salt is the experiment's id";
+    "statsig" => Self::Statsig, "Statsig; the salt is `{gate salt}.{rule salt}`";
 }
 
 /// The word after `approval` of a step.

@@ -5,10 +5,10 @@ mod search;
 
 use super::*;
 use crate::analysis::{ArmEvidence, Assessment, Blame, DataQuality, Evidence, Verdict, Versus};
-use crate::ids::{Exposure, Justification, Salt, Tick};
+use crate::ids::{Exposure, Justification, Salt, Scheme, Tick};
 use crate::policy::{
     Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric,
-    MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Scheme, Step,
+    MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step,
 };
 use jiff::SignedDuration;
 

@@ -7,6 +7,7 @@
 )]
 
 mod cli {
+    mod hashing;
     mod live;
     mod offline;
     mod planning;

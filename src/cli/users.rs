@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub(crate) struct UserArgs {
     /// User keys; `-` reads them from standard input, one a line
-    #[arg(value_name = "USER", required_unless_present = "users")]
+    #[arg(value_name = "USER")]
     user: Vec<String>,
     /// File with one user key a line
     #[arg(long, value_name = "FILE", conflicts_with = "user")]
@@ -22,8 +22,16 @@ pub(crate) struct UserArgs {
 pub(crate) type UserKeys = Box<dyn Iterator<Item = anyhow::Result<String>>>;
 
 impl UserArgs {
+    /// Whether no users are named.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.user.is_empty() && self.users.is_none()
+    }
+
     /// The keys, each checked. Lines lose their line break and nothing else; empty ones are skipped.
     pub(crate) fn keys(&self) -> anyhow::Result<UserKeys> {
+        if self.is_empty() {
+            return Err(Usage("name users, `-` to read them, or a file with `--users`".into()).into());
+        }
         if let Some(file) = &self.users {
             let shown = file.display().to_string();
             let open = File::open(file).with_context(|| format!("cannot read `{shown}`"))?;

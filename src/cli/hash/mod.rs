@@ -1,15 +1,22 @@
 //! `serin hash`: where users lie on the hash line, without a server.
 
+use super::figures::NOTHING;
 use super::report::{Hinted, Usage};
-use super::screen::{self, Cell, Flush, Table};
+use super::screen::{self, Cell, FAINT, Flush, Table};
 use super::users::UserArgs;
-use crate::assignment::bucket::{Bucket, Purpose, SplitKey, SplitSalt};
+use crate::assignment::bucket::{Bucket, Purpose, SECRET_BYTES, SplitKey, SplitSalt};
+use crate::assignment::line::Line;
 use crate::config;
-use crate::ids::{Cluster, PolicyName, Salt, UserKey, Version};
+use crate::ids::{Cluster, PolicyName, Salt, Scheme, UserKey, Version};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Users that are held before they are printed.
+mod kinds;
+mod row;
+mod rows;
+
+/// Users and rows that are held before they are printed.
 const ROWS_HELD_MAX: usize = 1_000;
 
 /// Show where users lie on the hash line, without a server
@@ -19,27 +26,35 @@ const ROWS_HELD_MAX: usize = 1_000;
 /// is above their share, unless they are in the holdback at the top of the line.
 ///
 /// The secret comes from the environment variable SERIN_SECRET or from a file, never from a flag,
-/// because flags show in process lists.
+/// because flags show in process lists. Only the scheme `serin` has one.
+///
+/// With the scheme of another system and no users, reads rows of JSON from standard input, each with
+/// the fields of its `kind`, and writes each back with the `expect_…` fields that the other system's
+/// SDKs compute: `hash`, `range`, `rollout`, `rollout-boundary`, `variation`, `namespace` (GrowthBook),
+/// `bucket`, `rollout`, `variant` (Unleash), `bucket` (LaunchDarkly, Optimizely), `shorthand`,
+/// `explicit` (flagd), `shard` (Eppo) and `pass` (Statsig).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   $ serin hash --secret-file secret.hex --policy order-status-answer --candidate 4 anna bob
   $ serin hash --secret-file secret.hex --salt order-status --users users.txt --json | head -1
-  {\"user\":\"anna\",\"bucket\":\"9d3a61f0c2b8e754\",\"share\":0.614172,\"cluster\":17}")]
+  {\"user\":\"anna\",\"bucket\":\"9d3a61f0c2b8e754\",\"share\":0.614172,\"cluster\":17}
+  $ echo '{\"kind\":\"hash\",\"seed\":\"checkout\",\"id\":\"anna\"}' | serin hash --scheme growthbook-v2
+  {\"kind\":\"hash\",\"seed\":\"checkout\",\"id\":\"anna\",\"expect_bucket\":0.5713}")]
 pub(crate) struct Hash {
     /// How users are hashed
-    #[arg(long, value_enum, default_value_t = Scheme::Serin)]
+    #[arg(
+        long,
+        default_value = Scheme::Serin.as_str(),
+        value_parser = PossibleValuesParser::new(Scheme::ALL.map(Scheme::as_str))
+            .try_map(|name| name.parse::<Scheme>()),
+    )]
     scheme: Scheme,
     /// File with the server's secret, as 64 hexadecimal digits
     #[arg(long, env = "SERIN_SECRET_FILE", value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// The salt that the policy declares (`spec.assignment.salt`)
-    #[arg(
-        long,
-        visible_alias = "policy-salt",
-        value_name = "SALT",
-        required_unless_present = "policy"
-    )]
+    #[arg(long, visible_alias = "policy-salt", value_name = "SALT")]
     salt: Option<Salt>,
     /// The policy, where it declares no salt
     #[arg(long, value_name = "NAME", conflicts_with = "salt", requires = "candidate")]
@@ -54,22 +69,22 @@ pub(crate) struct Hash {
     json: bool,
 }
 
-/// A way to place users on the hash line.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Scheme {
-    /// Keyed SipHash-2-4, Serin's own
-    Serin,
-}
-
 /// What is shown of one user.
 struct Place {
     user: String,
     bucket: Bucket,
-    cluster: Cluster,
+    /// None for a scheme without a secret: clusters are Serin's own.
+    cluster: Option<Cluster>,
 }
 
 /// Runs the verb.
 pub(crate) fn run(args: &Hash) -> anyhow::Result<()> {
+    if args.users.is_empty() && args.scheme != Scheme::Serin {
+        if args.salt.is_some() || args.policy.is_some() {
+            return Err(Usage("a salt is for users: name some, or `-` to read them".into()).into());
+        }
+        return rows::run(args.scheme, std::io::stdin().lock());
+    }
     let mut places = places(args)?.peekable();
     while places.peek().is_some() {
         let batch = places
@@ -94,7 +109,8 @@ fn line(
 ) -> String {
     let share = share_billionths(bucket) as f64 / 1e9;
     let bucket = format!("{:016x}", bucket.get());
-    let line = json!({"user": user, "bucket": bucket, "share": share, "cluster": cluster.get()});
+    let cluster = cluster.map(Cluster::get);
+    let line = json!({"user": user, "bucket": bucket, "share": share, "cluster": cluster});
     format!("{line}\n")
 }
 
@@ -115,43 +131,52 @@ fn table(places: &[Place]) -> Table {
             Cell::plain(user),
             Cell::plain(format!("{:016x}", bucket.get())),
             Cell::plain(shown_share(*bucket)),
-            Cell::plain(cluster.get().to_string()),
+            cluster.map_or_else(
+                || Cell::new(FAINT, NOTHING),
+                |cluster| Cell::plain(cluster.get().to_string()),
+            ),
         ]);
     }
     table
 }
 
 fn places(args: &Hash) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Place>>> {
-    match args.scheme {
-        Scheme::Serin => {}
-    }
-    let secret = config::secret(
-        config::secret_from_environment().as_deref(),
-        args.secret_file.as_deref(),
-    )?
-    .ok_or_else(|| {
+    let keys = args.users.keys()?;
+    let salt = match (&args.salt, &args.policy, args.candidate) {
+        (Some(salt), _, _) => SplitSalt::Declared(salt),
+        (None, Some(policy), Some(candidate)) => SplitSalt::Candidate { policy, candidate },
+        (None, _, _) => return Err(Usage("give `--salt`, or `--policy` with `--candidate`".into()).into()),
+    };
+    let (line, cluster) = match Line::open(args.scheme, args.policy.as_ref(), &salt) {
+        Some(line) => (line, None),
+        None => {
+            let secret = secret(args)?;
+            let line = Line::Serin(SplitKey::derive(&secret, Purpose::Split, &salt));
+            (line, Some(SplitKey::derive(&secret, Purpose::Cluster, &salt)))
+        }
+    };
+    Ok(keys.map(move |user| {
+        let user = user?;
+        let key = UserKey::new(&user)?;
+        Ok(Place {
+            bucket: line.bucket(key),
+            cluster: cluster.map(|cluster| cluster.cluster(key)),
+            user,
+        })
+    }))
+}
+
+fn secret(args: &Hash) -> anyhow::Result<[u8; SECRET_BYTES]> {
+    let environment = config::secret_from_environment();
+    let secret = config::secret(environment.as_deref(), args.secret_file.as_deref())?;
+    let secret = secret.ok_or_else(|| {
         let hint = format!(
             "set {} or name a file with `--secret-file`",
             config::SECRET_VARIABLE
         );
         Hinted::new("the secret that users are hashed with is needed", hint)
     })?;
-    let salt = match (&args.salt, &args.policy, args.candidate) {
-        (Some(salt), _, _) => SplitSalt::Declared(salt),
-        (None, Some(policy), Some(candidate)) => SplitSalt::Candidate { policy, candidate },
-        (None, _, _) => return Err(Usage("give `--salt`, or `--policy` with `--candidate`".into()).into()),
-    };
-    let split = SplitKey::derive(&secret.0, Purpose::Split, &salt);
-    let cluster = SplitKey::derive(&secret.0, Purpose::Cluster, &salt);
-    Ok(args.users.keys()?.map(move |user| {
-        let user = user?;
-        let key = UserKey::new(&user)?;
-        Ok(Place {
-            bucket: split.bucket(key),
-            cluster: cluster.cluster(key),
-            user,
-        })
-    }))
+    Ok(secret.0)
 }
 
 /// How much of the hash line lies below `bucket`, in parts per billion, rounded down.

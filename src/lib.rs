@@ -88,6 +88,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod controller;
+mod figures;
 pub mod registry;
 pub mod replay;
 pub mod sim;

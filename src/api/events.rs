@@ -44,27 +44,72 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 )]
 async fn events(State(app): State<Arc<App>>, _: Allowed<Read>, query: Query) -> Result<Response, Problem> {
     let [] = query.fields([])?;
-    let place = Arc::clone(&app.subscribers).try_acquire_owned().map_err(|_| {
-        let max = app.limits.event_subscribers_max;
-        Problem::new(
-            Code::Overloaded,
-            format!("{max} clients follow the events already"),
-        )
-    })?;
-    let stream = Subscription::new(app, place).into_stream();
-    Ok(Sse::new(stream)
+    let following = Following::begin(&app)?;
+    let subscription = Subscription {
+        app,
+        following,
+        told: Told::default(),
+        waiting: VecDeque::new(),
+    };
+    Ok(kept_alive(subscription.into_stream()))
+}
+
+/// The answer that such a stream is.
+pub(crate) fn kept_alive(stream: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
+    Sse::new(stream)
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response())
+        .into_response()
+}
+
+/// A place among those who are told of changes; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Following {
+    changes: watch::Receiver<u64>,
+    stopping: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Following {
+    /// Takes a place; what is there already counts as the first change.
+    ///
+    /// # Errors
+    ///
+    /// Every place is taken.
+    pub(crate) fn begin(app: &App) -> Result<Self, Problem> {
+        let place = Arc::clone(&app.subscribers).try_acquire_owned().map_err(|_| {
+            let max = app.limits.event_subscribers_max;
+            Problem::new(
+                Code::Overloaded,
+                format!("{max} clients follow the events already"),
+            )
+        })?;
+        let mut changes = app.controller.changes();
+        changes.mark_changed();
+        Ok(Self {
+            changes,
+            stopping: app.stopping.subscribe(),
+            _place: place,
+        })
+    }
+
+    /// Waits for the next change; none when the server stops or the controller has ended.
+    pub(crate) async fn changed(&mut self) -> Option<()> {
+        tokio::select! {
+            stopped = self.stopping.wait_for(|stopping| *stopping) => {
+                drop(stopped);
+                None
+            }
+            changed = self.changes.changed() => changed.ok(),
+        }
+    }
 }
 
 /// A client that follows the events.
 struct Subscription {
     app: Arc<App>,
-    changes: watch::Receiver<u64>,
-    stopping: watch::Receiver<bool>,
+    following: Following,
     told: Told,
     waiting: VecDeque<Event>,
-    _place: OwnedSemaphorePermit,
 }
 
 /// What the client knows.
@@ -80,20 +125,6 @@ struct SnapshotNumber {
 }
 
 impl Subscription {
-    fn new(app: Arc<App>, place: OwnedSemaphorePermit) -> Self {
-        let mut changes = app.controller.changes();
-        changes.mark_changed();
-        let stopping = app.stopping.subscribe();
-        Self {
-            app,
-            changes,
-            stopping,
-            told: Told::default(),
-            waiting: VecDeque::new(),
-            _place: place,
-        }
-    }
-
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
         stream::unfold(self, |mut subscription| async move {
             let event = subscription.next().await?;
@@ -107,13 +138,7 @@ impl Subscription {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
-            tokio::select! {
-                stopped = self.stopping.wait_for(|stopping| *stopping) => {
-                    drop(stopped);
-                    return None;
-                }
-                changed = self.changes.changed() => changed.ok()?,
-            }
+            self.following.changed().await?;
             self.look();
         }
     }

@@ -44,10 +44,12 @@ use crate::source::traces::Traces;
 use crate::store::{Secret, Store};
 use crate::telemetry::Telemetry;
 use axum::Router;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use self::events::{Following, kept_alive};
 pub use self::extract::TokenName;
 pub use self::openapi::document;
 pub use self::serve::serve;
@@ -126,6 +128,21 @@ impl App {
     /// The controller to read and ask.
     pub fn controller(&self) -> &ControllerHandle {
         &self.controller
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// Who may do what.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The present moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Ends every stream of events, so that the server can stop.

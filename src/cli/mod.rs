@@ -8,7 +8,6 @@ mod client;
 pub mod conditions;
 mod demo;
 mod explain;
-mod figures;
 mod hash;
 mod help;
 mod ladder;
@@ -31,6 +30,7 @@ mod why;
 mod wire;
 
 use self::help::examples;
+use crate::figures;
 use crate::ids::Version;
 use crate::rollout;
 use anyhow::Context as _;

@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     // What every part of the shell may use; telemetry draws the controller's board.
     ("clock", &[]),
+    ("figures", &["policy"]),
     ("config", &["ids", "spelling", "store", "telemetry"]),
     (
         "telemetry",
@@ -83,20 +84,22 @@ const ROOMS: &[(&str, &[&str])] = &[
             "controller",
         ],
     ),
+    // Pages beside the API: the same access, the same edge, the same problems.
     (
         "console",
         &[
             "ids",
             "policy",
             "analysis",
-            "assignment",
             "prompt",
             "rollout",
+            "spelling",
             "clock",
             "config",
-            "telemetry",
+            "figures",
             "store",
             "controller",
+            "api",
         ],
     ),
     (
@@ -140,6 +143,7 @@ const BELOW_CLI: &[&str] = &[
 ];
 
 const EVERYTHING: &[&str] = &[
+    "figures",
     "ids",
     "policy",
     "analysis",

@@ -158,10 +158,17 @@ impl Access {
                 is_admin: true,
             });
         }
-        let token = token(headers)?;
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        self.holder(&token_hash(&token(headers)?), needed)
+    }
+
+    /// Who holds the token of this hash, where it may do what is needed; none asks for any token.
+    ///
+    /// # Errors
+    ///
+    /// The token is not known any more, or lacks the scope.
+    pub(crate) fn holder(&self, hash: &[u8; 32], needed: Option<Scope>) -> Result<Caller, Problem> {
         let tokens = self.tokens.load();
-        let granted = tokens.get(&hash).ok_or_else(|| {
+        let granted = tokens.get(hash).ok_or_else(|| {
             Problem::new(
                 Code::Unauthenticated,
                 "the token is not known: it may have been revoked",
@@ -183,9 +190,16 @@ impl Access {
 
 /// Who asks.
 #[derive(Debug)]
-pub(super) struct Caller {
-    pub(super) actor: Actor,
-    pub(super) is_admin: bool,
+pub(crate) struct Caller {
+    /// The name under which it is recorded.
+    pub(crate) actor: Actor,
+    /// Whether they may do everything.
+    pub(crate) is_admin: bool,
+}
+
+/// What a token is found by.
+pub(crate) fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
 }
 
 /// Whether a host, with or without a port, is this machine by a name that nobody else can give out.
@@ -236,13 +250,17 @@ fn open_actor(headers: &HeaderMap) -> Result<Actor, Problem> {
         None => "local".to_owned(),
         Some(value) => {
             let name = std::str::from_utf8(value.as_bytes()).map_err(|_| refused())?;
-            if !(1..=ACTOR_BYTES_MAX).contains(&name.len()) {
-                return Err(refused());
-            }
-            format!("local:{name}")
+            return local_actor(name).ok_or_else(refused);
         }
     };
     Actor::new(&name).map_err(|_| refused())
+}
+
+/// Who it is on an open server that goes by this name; none for a name that is empty, too long, or has
+/// control characters.
+pub(crate) fn local_actor(name: &str) -> Option<Actor> {
+    let fits = (1..=ACTOR_BYTES_MAX).contains(&name.len());
+    Actor::new(&format!("local:{name}")).ok().filter(|_| fits)
 }
 
 /// The token in `Authorization: Bearer …` (RFC 6750 section 2.1).
@@ -269,7 +287,7 @@ pub fn new_token() -> Result<(String, [u8; 32]), getrandom::Error> {
     let mut random = [0; TOKEN_BYTES];
     getrandom::fill(&mut random)?;
     let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
-    let hash = Sha256::digest(token.as_bytes()).into();
+    let hash = token_hash(&token);
     Ok((token, hash))
 }
 

@@ -44,6 +44,7 @@
 //! | [`registry`] | where labels live: embedded, and a model with faults |
 //! | [`source`] | where observations come from: pushed over HTTP |
 //! | [`api`] | HTTP routes, their views, access |
+//! | [`console`] | the pages at `/`, beside the API |
 //! | [`replay`] | a recorded stream through a rehearsal |
 //! | [`sim`] | a seeded world that drives the real controller |
 //! | [`cli`] | one file per family of verbs |
@@ -87,6 +88,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod controller;
 mod figures;
 pub mod registry;

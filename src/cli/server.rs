@@ -5,6 +5,7 @@ use crate::api::access::{Access, access_mode};
 use crate::api::{self, App};
 use crate::clock::Clock;
 use crate::config::{LangfuseSettings, RegistryKind, Settings};
+use crate::console::{self, Console};
 use crate::controller::book::PolicyBook;
 use crate::controller::{self, Controller};
 use crate::ids::RegistryName;
@@ -95,13 +96,15 @@ impl Server {
             controller: handle,
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock,
-            secret,
+            secret: secret.clone(),
             access,
             telemetry,
             limits: settings.limits,
             hooks: hooks(settings),
         });
         let app = Arc::new(app.with_allowed_origins(settings.allowed_origins.clone()));
+        let pages = console::routes(Arc::new(Console::new(Arc::clone(&app), &secret)));
+        let router = api::wrap(api::routes().merge(pages), Arc::clone(&app));
         let (stop, stopped) = watch::channel(false);
         let (stop_controller, controller_stopped) = oneshot::channel();
         let running = Running {
@@ -111,6 +114,7 @@ impl Server {
             answers: tokio::spawn(answer(
                 listener,
                 Arc::clone(&app),
+                router,
                 stopped,
                 settings.shutdown_grace,
             )),
@@ -186,10 +190,10 @@ impl Running {
 async fn answer(
     listener: TcpListener,
     app: Arc<App>,
+    router: axum::Router,
     mut stopped: watch::Receiver<bool>,
     grace: Duration,
 ) -> std::io::Result<()> {
-    let router = api::router(Arc::clone(&app));
     let shutdown = async move {
         // A sender that is gone cannot ask any more, which is as good as asking.
         stopped.wait_for(|stop| *stop).await.ok();

@@ -6,6 +6,7 @@ use super::{
     Verb,
 };
 use crate::analysis::Assessment;
+use crate::ids::{Actor, Justification};
 use crate::policy::Policy;
 use jiff::Timestamp;
 
@@ -27,6 +28,32 @@ pub(super) fn decide(
     }
 }
 
+/// What a person may ask of a rollout in this phase, as far as the phase alone tells: an approval that
+/// is missing, or given by the same person before, is told when it is asked.
+pub fn possible(policy: &Policy, phase: &Phase) -> Vec<Verb> {
+    let last = policy.steps.len().saturating_sub(1);
+    let cause = Cause::Operator {
+        actor: Actor::serin(),
+        reason: Justification::of_serin("to see what is possible"),
+    };
+    let is_possible = |verb: &Verb| {
+        transition::next(phase, &event_of(*verb), &cause, last).is_ok()
+            && (*verb != Verb::Approve || approval_point(policy, phase).is_ok())
+    };
+    Verb::ALL.into_iter().filter(is_possible).collect()
+}
+
+fn event_of(verb: Verb) -> Event {
+    match verb {
+        Verb::Pause => Event::Pause,
+        Verb::Resume => Event::Resume,
+        Verb::Step => Event::Advance,
+        Verb::Promote => Event::Promote,
+        Verb::RollBack => Event::RollBack,
+        Verb::Approve => Event::Approve,
+    }
+}
+
 fn grant(
     policy: &Policy,
     state: &RolloutState,
@@ -34,14 +61,7 @@ fn grant(
     assessment: &Assessment,
     now: Timestamp,
 ) -> Result<super::Transition, &'static str> {
-    let event = match command.verb {
-        Verb::Pause => Event::Pause,
-        Verb::Resume => Event::Resume,
-        Verb::Step => Event::Advance,
-        Verb::Promote => Event::Promote,
-        Verb::RollBack => Event::RollBack,
-        Verb::Approve => Event::Approve,
-    };
+    let event = event_of(command.verb);
     let cause = Cause::Operator {
         actor: command.actor.clone(),
         reason: command.reason.clone(),

@@ -24,6 +24,7 @@ mod tests;
 mod transition;
 
 pub use audit::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome};
+pub use command::possible;
 
 /// What is known of one rollout; the store keeps it whole.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,111 @@
+//! Tells an open page that what it shows has changed; it then asks for itself again.
+//!
+//! Nothing but the fact is sent: what may be seen is decided where the page is.
+
+use super::Console;
+use super::frame::PageError;
+use super::visitor::Visitor;
+use crate::api::access::Read;
+use crate::api::{Following, kept_alive};
+use crate::controller::{Board, PolicyStatus};
+use crate::ids::PolicyName;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use axum::response::sse::Event;
+use futures_util::stream;
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Least time between two events of a stream: a page takes some milliseconds to draw.
+const EVENTS_APART_MIN: Duration = Duration::from_millis(1_000);
+
+/// What is followed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Follow {
+    policy: Option<String>,
+}
+
+/// The stream of events of one page.
+struct Page {
+    console: Arc<Console>,
+    following: Following,
+    policy: Option<PolicyName>,
+    /// What the page has drawn, or is about to.
+    shown: Option<Vec<Arc<PolicyStatus>>>,
+}
+
+/// Follows one policy, or all.
+pub(super) async fn follow(
+    State(console): State<Arc<Console>>,
+    _: Visitor<Read>,
+    Query(follow): Query<Follow>,
+) -> Result<Response, PageError> {
+    let policy = follow.policy.as_deref().map(PolicyName::new).transpose();
+    let policy = policy.map_err(|_| super::frame::not_found("such policy"))?;
+    let page = Page {
+        following: Following::begin(&console.app)?,
+        console,
+        policy,
+        shown: None,
+    };
+    let events = stream::unfold(page, |mut page| async move {
+        page.next().await?;
+        Some((
+            Ok::<_, Infallible>(Event::default().event("changed").data("")),
+            page,
+        ))
+    });
+    Ok(kept_alive(events))
+}
+
+impl Page {
+    /// Waits until something is different from what the page shows; what is there at first is.
+    async fn next(&mut self) -> Option<()> {
+        loop {
+            self.following.changed().await?;
+            let shown = of_board(&self.console.board(), self.policy.as_ref());
+            let with_numbers = self.policy.is_some();
+            let known = self.shown.as_deref();
+            if known.is_some_and(|known| all_same(known, &shown, with_numbers)) {
+                continue;
+            }
+            let is_first = self.shown.replace(shown).is_none();
+            if !is_first {
+                tokio::time::sleep(EVENTS_APART_MIN).await;
+                return Some(());
+            }
+        }
+    }
+}
+
+fn of_board(board: &Board, policy: Option<&PolicyName>) -> Vec<Arc<PolicyStatus>> {
+    match policy {
+        Some(policy) => board.policies.get(policy).cloned().into_iter().collect(),
+        None => board.policies.values().cloned().collect(),
+    }
+}
+
+fn all_same(known: &[Arc<PolicyStatus>], now: &[Arc<PolicyStatus>], with_numbers: bool) -> bool {
+    let mut pairs = known.iter().zip(now);
+    known.len() == now.len() && pairs.all(|(known, now)| is_same(known, now, with_numbers))
+}
+
+/// Whether a page looks the same; the numbers of one policy are shown, those of all are not.
+fn is_same(known: &Arc<PolicyStatus>, now: &Arc<PolicyStatus>, with_numbers: bool) -> bool {
+    if Arc::ptr_eq(known, now) {
+        return true;
+    }
+    let is_same_rollout = match (known.rollout.as_deref(), now.rollout.as_deref()) {
+        (Some(known), Some(now)) => {
+            known.state == now.state
+                && known.stay == now.stay
+                && (!with_numbers || known.through == now.through)
+        }
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    is_same_rollout && known.policy.revision == now.policy.revision
+}

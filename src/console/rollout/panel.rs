@@ -1,0 +1,237 @@
+//! One metric of a rollout: both arms, their difference, the evidence, the samples.
+
+use crate::analysis::{Assessment, DataQuality, Evidence, RatioEvidence};
+use crate::console::numbers::{self, Scale, e_value};
+use crate::console::words::{Chip, Moment, Prose, verdict_chip};
+use crate::figures;
+use crate::policy::{Alpha, Better, Metric, Policy, Role};
+
+/// One metric.
+#[derive(Debug)]
+pub(super) struct Panel {
+    pub(super) metric: String,
+    pub(super) role: &'static str,
+    pub(super) kind: String,
+    pub(super) verdict: Chip,
+    pub(super) sentence: Prose,
+    pub(super) silent_since: Option<Moment>,
+    pub(super) control: ArmCells,
+    pub(super) treatment: ArmCells,
+    pub(super) difference: String,
+    pub(super) interval: String,
+    pub(super) margin: String,
+    pub(super) quantiles: Vec<QuantileRow>,
+    pub(super) gauges: Vec<Gauge>,
+}
+
+/// One arm of a metric.
+#[derive(Debug)]
+pub(super) struct ArmCells {
+    pub(super) value: String,
+    pub(super) count: String,
+    pub(super) last: Option<Moment>,
+}
+
+/// One quantile of both arms.
+#[derive(Debug)]
+pub(super) struct QuantileRow {
+    pub(super) name: String,
+    pub(super) control: String,
+    pub(super) treatment: String,
+    pub(super) verdict: Chip,
+}
+
+/// Evidence on its way to what it must reach, in logarithms.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    /// From 0 to `max`.
+    pub(super) value: String,
+    pub(super) max: String,
+    pub(super) said: String,
+}
+
+impl Gauge {
+    fn new(name: &'static str, about: &'static str, log_e: f64, threshold: f64) -> Self {
+        Self {
+            name,
+            about,
+            value: format!("{:.3}", log_e.clamp(0.0, threshold.max(0.0))),
+            max: format!("{threshold:.3}"),
+            said: format!("{} of {}", e_value(log_e), e_value(threshold)),
+        }
+    }
+}
+
+impl Panel {
+    /// Every metric, in the policy's order.
+    pub(super) fn all(policy: &Policy, assessment: &Assessment) -> Vec<Self> {
+        let of_metric = |metric: &Metric| {
+            let mut found = assessment.metrics.iter();
+            let evidence = found.find(|evidence| evidence.metric == metric.name)?;
+            Some(Self::new(metric, evidence, assessment, policy.analysis.alpha))
+        };
+        policy.metrics.iter().filter_map(of_metric).collect()
+    }
+
+    fn new(metric: &Metric, evidence: &Evidence, assessment: &Assessment, alpha: Alpha) -> Self {
+        let scale = Scale::of(metric);
+        let relative = evidence.relative;
+        let (control, treatment) = numbers::arms(evidence);
+        let interval = evidence.interval.map_or_else(
+            || figures::NOTHING.to_owned(),
+            |(lower, upper)| {
+                format!(
+                    "{} to {}",
+                    scale.difference(Some(lower), relative),
+                    scale.difference(Some(upper), relative)
+                )
+            },
+        );
+        let quantile = |row: &crate::analysis::QuantileEvidence| QuantileRow {
+            name: format!(
+                "p{}",
+                figures::percentage(row.quantile.ratio()).trim_end_matches('%')
+            ),
+            control: scale.value(row.control),
+            treatment: scale.value(row.treatment),
+            verdict: verdict_chip(row.verdict),
+        };
+        Self {
+            metric: metric.name.to_string(),
+            role: role(metric.role),
+            kind: kind(metric),
+            verdict: verdict_chip(evidence.verdict),
+            sentence: numbers::sentence(metric, evidence, assessment, alpha),
+            silent_since: evidence.silent_since.map(Moment::new),
+            control: arm(&scale, control, &evidence.control),
+            treatment: arm(&scale, treatment, &evidence.treatment),
+            difference: scale.difference(evidence.difference, relative),
+            interval,
+            margin: scale.margin(evidence.margin, relative),
+            quantiles: evidence.quantiles.iter().map(quantile).collect(),
+            gauges: gauges(evidence, assessment),
+        }
+    }
+}
+
+fn gauges(evidence: &Evidence, assessment: &Assessment) -> Vec<Gauge> {
+    let worse = Gauge::new(
+        "It is worse",
+        "at its threshold, this metric alone takes the candidate back",
+        evidence.log_e_worse,
+        assessment.threshold,
+    );
+    let healthy = Gauge::new(
+        "It is healthy",
+        "at its threshold, it is proved to be within the margin",
+        evidence.log_e_non_inferior,
+        assessment.threshold_non_inferior,
+    );
+    let limit = evidence.log_e_limit.map(|log_e| {
+        Gauge::new(
+            "Its limit is broken",
+            "at its threshold, the candidate is taken back",
+            log_e,
+            assessment.threshold_limit,
+        )
+    });
+    let past = evidence.past.map(|past| {
+        Gauge::new(
+            "It is worse than control was",
+            "a comparison with the past, while nobody is in control",
+            past.log_e,
+            Alpha::PAST.log_threshold(),
+        )
+    });
+    [Some(worse), Some(healthy), limit, past]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn arm(scale: &Scale, value: Option<f64>, evidence: &crate::analysis::ArmEvidence) -> ArmCells {
+    ArmCells {
+        value: scale.value(value),
+        count: figures::count(evidence.count),
+        last: evidence.last_seen.map(|tick| Moment::new(tick.begins())),
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Guardrail => "guardrail",
+        Role::Goal => "goal",
+        Role::Watched => "watched",
+    }
+}
+
+fn kind(metric: &Metric) -> String {
+    let better = match metric.better {
+        Better::Higher => "higher is better",
+        Better::Lower => "lower is better",
+    };
+    format!("{}, {better}", metric.kind.as_str())
+}
+
+/// How users came to the arms.
+#[derive(Debug)]
+pub(super) struct SampleRatio {
+    pub(super) is_broken: bool,
+    pub(super) sentence: String,
+    pub(super) control: String,
+    pub(super) treatment: String,
+    pub(super) gauge: Gauge,
+    pub(super) left_out: Vec<String>,
+}
+
+impl SampleRatio {
+    /// None before the first user.
+    pub(super) fn new(data: &DataQuality) -> Option<Self> {
+        let RatioEvidence {
+            users,
+            expected,
+            log_e,
+            since,
+        } = data.split;
+        let all = users.control + users.treatment;
+        if all == 0 {
+            return None;
+        }
+        let sentence = format!(
+            "{} of {} users are in treatment, where about {} were planned",
+            figures::count(users.treatment),
+            figures::count(all),
+            figures::significant(expected, 4),
+        );
+        let left_out = |counts: crate::analysis::PerArm, why: &str| {
+            (counts.control + counts.treatment > 0).then(|| {
+                format!(
+                    "{} observations of control and {} of treatment were left out: {why}",
+                    figures::count(counts.control),
+                    figures::count(counts.treatment)
+                )
+            })
+        };
+        Some(Self {
+            is_broken: since.or(data.excluded.since).is_some(),
+            sentence,
+            control: figures::count(users.control),
+            treatment: figures::count(users.treatment),
+            gauge: Gauge::new(
+                "The split is another one",
+                "at its threshold, the rollout is paused",
+                log_e,
+                Alpha::SAMPLE_RATIO.log_threshold(),
+            ),
+            left_out: [
+                left_out(data.fallback, "the application served a fallback"),
+                left_out(data.out_of_range, "a value was out of range"),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        })
+    }
+}

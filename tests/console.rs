@@ -1,0 +1,11 @@
+//! The console as a browser meets it: pages, forms, sessions, headers.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "console/access.rs"]
+mod access;
+#[path = "console/pages.rs"]
+mod pages;
+#[path = "console/rollouts.rs"]
+mod rollouts;
+#[path = "console/world.rs"]
+mod world;

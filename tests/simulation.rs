@@ -16,7 +16,7 @@ use serin::ids::{Actor, Justification, Label, MetricName, RegistryName, Version}
 use serin::policy::Policy;
 use serin::policy::check::check;
 use serin::prompt::{Draft, Template};
-use serin::rollout::{Cause, Phase, VerdictCause, explain};
+use serin::rollout::{AuditEvent, Cause, Command, Phase, Verb, VerdictCause, explain};
 use serin::sim::checker::Checker;
 use serin::sim::faults::schedule::{Schedule, Trouble};
 use serin::sim::faults::storm::Storm;
@@ -364,6 +364,52 @@ fn invariants_hold_in_every_storm() {
         failures.join("\n")
     );
     println!("storms: {} runs, came to rest in {rests:?}", ended.len());
+}
+
+/// Runs on a runtime that skips the time which nobody uses.
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(future)
+}
+
+#[test]
+fn a_rollout_that_is_opened_again_after_a_restart_has_its_evidence() {
+    run(async {
+        let policy = policy(SHORT);
+        let mut world = world(2, &policy).await;
+        let behaviours = vec![
+            behaviour("score", Law::score(0.80), Law::score(0.80)),
+            behaviour("errors", Law::rate(0.02), Law::rate(0.02)),
+        ];
+        let people = traffic(2, Users::Fresh, 60.0, behaviours);
+        world.senders().set_traffic(policy.name.clone(), Some(people));
+        for _ in 0..60 {
+            world.tick().await.unwrap();
+        }
+        let promoted = world.rollout_of(&policy.name).unwrap();
+        assert_eq!(promoted.state.phase, Phase::Promoted);
+        let treated = promoted.assessment.as_ref().unwrap().treated;
+        assert!(treated > 0);
+        world.stop_server();
+        world.tick().await.unwrap();
+        let back = Command {
+            verb: Verb::RollBack,
+            actor: Actor::new("anna").unwrap(),
+            reason: Justification::new("users complain").unwrap(),
+        };
+        let reopened = world.command(promoted.state.id, back).await.unwrap().unwrap();
+        assert!(matches!(reopened.phase, Phase::RollingBack { .. }));
+        let records = world.store().audit(reopened.id, None, 1_000).await.unwrap();
+        let of_command = records.iter().rev().find_map(|record| {
+            let AuditEvent::Moved(transition) = &record.event else {
+                return None;
+            };
+            let is_command = matches!(transition.cause, Cause::Operator { .. });
+            transition.assessment.as_ref().filter(|_| is_command)
+        });
+        assert_eq!(of_command.unwrap().treated, treated);
+    });
 }
 
 #[test]

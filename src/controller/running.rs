@@ -27,20 +27,28 @@ impl Running {
         state: RolloutState,
     ) -> Result<Self, StoreError> {
         let mut running = Self::fresh(policy, state);
-        if running.course.state.phase.is_over() {
-            return Ok(running);
+        if !running.course.state.phase.is_over() {
+            running.recall(store).await?;
         }
-        if let Some(checkpoint) = store.checkpoint(running.course.state.id).await? {
-            running
-                .course
+        Ok(running)
+    }
+
+    /// Takes up the last checkpoint, if nothing was read yet: a person may open a rollout again that was
+    /// over when the process started.
+    pub(super) async fn recall(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        if self.course.through().is_some() {
+            return Ok(());
+        }
+        if let Some(checkpoint) = store.checkpoint(self.course.state.id).await? {
+            self.course
                 .resume(&checkpoint)
                 .map_err(|error| StoreError::Corrupt {
                     what: "a checkpoint",
                     why: error.to_string(),
                 })?;
-            running.saved = Some(checkpoint.through);
+            self.saved = Some(checkpoint.through);
         }
-        Ok(running)
+        Ok(())
     }
 
     /// A rollout without observations.

@@ -180,7 +180,7 @@ impl Controller {
     ) -> Result<RolloutState, CommandError> {
         let found = self
             .rollouts
-            .iter()
+            .iter_mut()
             .find(|(_, running)| running.course.state.id == rollout);
         let Some((name, running)) = found.map(|(name, running)| (name.clone(), running)) else {
             return match self.store.rollout(rollout).await? {
@@ -192,6 +192,7 @@ impl Controller {
                 None => Err(CommandError::UnknownRollout(rollout)),
             };
         };
+        running.recall(self.store.as_ref()).await?;
         let assessment = Box::new(running.course.latest(now));
         let input = Input::Command {
             command: command.clone(),

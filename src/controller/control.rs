@@ -119,6 +119,7 @@ impl Controller {
         };
         controller.read_folder().await;
         controller.restore().await?;
+        controller.note_inherited(controller.clock.now());
         let names: Vec<PolicyName> = controller.touched.iter().cloned().collect();
         controller.read_labels(&names, Freshness::Now).await;
         controller.publish();
@@ -137,7 +138,6 @@ impl Controller {
         }
         self.rollouts = rollouts;
         self.unfinished = loaded.effects.into_iter().map(Unfinished::from).collect();
-        self.note_inherited(self.clock.now());
         Ok(())
     }
 

@@ -26,12 +26,6 @@ pub(super) struct Unfinished {
     retry_at: Option<Timestamp>,
 }
 
-impl Unfinished {
-    pub(super) fn label_move(&self) -> &LabelMove {
-        &self.effect.label_move
-    }
-}
-
 impl From<PendingEffect> for Unfinished {
     fn from(effect: PendingEffect) -> Self {
         Self {

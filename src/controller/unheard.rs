@@ -15,7 +15,8 @@ pub(super) struct Unheard(Vec<UnheardMove>);
 struct UnheardMove {
     prompt: PromptName,
     label: Label,
-    to: Version,
+    /// Where to; none when that is not known either.
+    to: Option<Version>,
     /// From then on it will not be carried out any more.
     until: Timestamp,
 }
@@ -23,42 +24,62 @@ struct UnheardMove {
 impl Unheard {
     /// Notes that `label_move` may be carried out within `late` from `now` on, although nobody hears it.
     pub(super) fn note(&mut self, label_move: &LabelMove, now: Timestamp, late: Duration) {
+        let LabelMove {
+            prompt, label, to, ..
+        } = label_move;
+        self.push(prompt, label, Some(*to), now, late);
+    }
+
+    fn push(
+        &mut self,
+        prompt: &PromptName,
+        label: &Label,
+        to: Option<Version>,
+        now: Timestamp,
+        late: Duration,
+    ) {
         self.0.retain(|unheard| unheard.until > now);
-        let Some(until) = SignedDuration::try_from(late)
-            .ok()
+        let late = SignedDuration::try_from(late).ok();
+        let until = late
             .filter(SignedDuration::is_positive)
-            .and_then(|late| now.checked_add(late).ok())
-        else {
-            return;
-        };
-        self.0.push(UnheardMove {
-            prompt: label_move.prompt.clone(),
-            label: label_move.label.clone(),
-            to: label_move.to,
-            until,
-        });
+            .and_then(|late| now.checked_add(late).ok());
+        if let Some(until) = until {
+            self.0.push(UnheardMove {
+                prompt: prompt.clone(),
+                label: label.clone(),
+                to,
+                until,
+            });
+        }
     }
 
     /// Whether a move of this label to another version than `to` may still be carried out.
     pub(super) fn may_undo(&self, prompt: &PromptName, label: &Label, to: Version, now: Timestamp) -> bool {
         self.0.iter().any(|unheard| {
-            unheard.until > now && unheard.prompt == *prompt && unheard.label == *label && unheard.to != to
+            unheard.until > now
+                && unheard.prompt == *prompt
+                && unheard.label == *label
+                && unheard.to != Some(to)
         })
     }
 }
 
 impl Controller {
-    /// Notes what an earlier process may have asked for just before it ended.
+    /// Notes what an earlier process may have asked for just before it ended, and may have asked for
+    /// twice: what the store says of its moves does not tell whether an earlier attempt is still under way.
     pub(super) fn note_inherited(&mut self, now: Timestamp) {
-        for unfinished in &self.unfinished {
-            let label_move = unfinished.label_move();
-            let registry = self
-                .rollouts
-                .values()
-                .find(|running| running.course.state.id == label_move.rollout)
-                .and_then(|running| self.registries.get(&running.course.policy.registry));
-            if let Some(registry) = registry {
-                self.unheard.note(label_move, now, registry.late_moves_within());
+        for running in self.rollouts.values() {
+            let (policy, state) = (&running.course.policy, &running.course.state);
+            let Some(registry) = self.registries.get(&policy.registry) else {
+                continue;
+            };
+            let late = registry.late_moves_within();
+            let since_change = now.duration_since(state.changed_at).unsigned_abs();
+            if state.phase.is_over() && since_change > late {
+                continue;
+            }
+            for label in [&policy.labels.control, &policy.labels.treatment] {
+                self.unheard.push(&policy.prompt, label, None, now, late);
             }
         }
     }
@@ -103,5 +124,7 @@ mod tests {
         assert!(!unheard.may_undo(&label_move.prompt, &label_move.label, first, at(30)));
         assert!(!unheard.may_undo(&label_move.prompt, &label_move.label, second, at(29)));
         assert!(!unheard.may_undo(&label_move.prompt, &other, first, at(29)));
+        unheard.push(&label_move.prompt, &other, None, at(0), Duration::from_secs(30));
+        assert!(unheard.may_undo(&label_move.prompt, &other, first, at(29)));
     }
 }

@@ -5,12 +5,16 @@
 //!
 //! ```sh
 //! SERIN_SIM_RUNS=300 cargo test --release --test simulation -- --nocapture
+//! SERIN_SIM_RUNS=10000 cargo test --release --test simulation no_label_of_a_langfuse -- --nocapture
 //! ```
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test fails by panicking"
 )]
+
+#[path = "simulation/langfuse.rs"]
+mod langfuse;
 
 use serin::ids::{Actor, Justification, Label, MetricName, RegistryName, Version};
 use serin::policy::Policy;
@@ -80,9 +84,13 @@ const TROUBLED_TICKS: u32 = 90;
 const QUIET_TICKS: u32 = 150;
 
 fn runs() -> u64 {
+    runs_or(RUNS_DEFAULT)
+}
+
+fn runs_or(default: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "only whoever runs the tests sets it")]
     let runs = std::env::var("SERIN_SIM_RUNS");
-    runs.map_or(RUNS_DEFAULT, |runs| {
+    runs.map_or(default, |runs| {
         runs.parse().expect("SERIN_SIM_RUNS must be a number")
     })
 }
@@ -311,6 +319,8 @@ async fn storm(seed: u64) -> Result<Rest, String> {
         ticks: TROUBLED_TICKS,
         faults_max: 14,
         versions: 4,
+        is_langfuse: false,
+        labels: ["production", "canary"],
     };
     let mut storm = Storm::new(Schedule::seeded(seed, &trouble), policy.clone()).unwrap();
     let mut checker = Checker::new(policy.clone());

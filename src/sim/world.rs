@@ -4,6 +4,8 @@
 use super::faults::hazards::Hazards;
 use super::faults::registry::HazardousRegistry;
 use super::faults::store::HazardousStore;
+use super::faults::transport::HazardousTransport;
+use super::langfuse::Model;
 use super::senders::{Account, AccountKey, Senders};
 use crate::assignment::receipt::ReceiptKey;
 use crate::clock::{Clock, ManualClock};
@@ -11,10 +13,11 @@ use crate::controller::book::PolicyBook;
 use crate::controller::{
     self, CommandError, Controller, ControllerHandle, Parts, Request, RolloutStatus, StartRequest,
 };
-use crate::ids::{PolicyName, RegistryName, RolloutId, Tick};
+use crate::ids::{Label, PolicyName, PromptName, RegistryName, RolloutId, Tick, Version};
 use crate::policy::Policy;
 use crate::registry::Registry;
 use crate::registry::in_memory::InMemory;
+use crate::registry::langfuse::{Langfuse, Manner};
 use crate::rollout::{Command, RolloutState};
 use crate::source::ingest::Ingested;
 use crate::store::sqlite::SqliteStore;
@@ -25,6 +28,7 @@ use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What a world is made of.
@@ -75,6 +79,8 @@ pub struct World {
     latest: Timestamp,
     store: Arc<dyn Store>,
     registry: Arc<InMemory>,
+    /// Where labels live instead, in a world with a Langfuse.
+    langfuse: Option<Arc<Model>>,
     reached: Arc<HazardousRegistry>,
     hazards: Arc<Hazards>,
     sender_hazards: Arc<Hazards>,
@@ -96,6 +102,21 @@ impl World {
     /// A world whose server has just started.
     pub async fn new(setup: Setup) -> Result<Self, WorldError> {
         let clock = ManualClock::starting_at(setup.start);
+        Self::assemble(setup, clock, None).await
+    }
+
+    /// A world whose prompts and labels live in a model of a Langfuse.
+    pub async fn with_langfuse(setup: Setup) -> Result<Self, WorldError> {
+        let clock = ManualClock::starting_at(setup.start);
+        let model = Arc::new(Model::new(clock.clone()));
+        Self::assemble(setup, clock, Some(model)).await
+    }
+
+    async fn assemble(
+        setup: Setup,
+        clock: ManualClock,
+        langfuse: Option<Arc<Model>>,
+    ) -> Result<Self, WorldError> {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory(Clock::Manual(clock.clone()))?);
         let registry = Arc::new(InMemory::new(clock.clone()));
         let (hazards, sender_hazards) = (Arc::<Hazards>::default(), Arc::<Hazards>::default());
@@ -103,7 +124,7 @@ impl World {
         let receipts = ReceiptKey::derive(&secret.0);
         let mut world = Self {
             reached: Arc::new(HazardousRegistry::new(
-                Arc::clone(&registry),
+                Arc::clone(&registry) as Arc<dyn Registry>,
                 Arc::clone(&hazards),
             )),
             senders: Senders::new(Arc::clone(&store), Arc::clone(&sender_hazards), receipts),
@@ -113,6 +134,7 @@ impl World {
             clock,
             store,
             registry,
+            langfuse,
             hazards,
             sender_hazards,
             server: None,
@@ -144,9 +166,33 @@ impl World {
         self.store.as_ref()
     }
 
-    /// The registry, without hazards.
+    /// The registry, without hazards; in a world with a Langfuse nobody asks it.
     pub fn registry(&self) -> &InMemory {
         &self.registry
+    }
+
+    /// The Langfuse, without hazards, in a world that has one.
+    pub fn langfuse(&self) -> Option<&Model> {
+        self.langfuse.as_deref()
+    }
+
+    /// Where a label points in truth.
+    pub fn label(&self, prompt: &PromptName, label: &Label) -> Option<Version> {
+        match &self.langfuse {
+            Some(model) => {
+                let found = model.label(prompt.as_str(), label.as_str())?;
+                Version::new(found).ok()
+            }
+            None => self.registry.label(prompt, label),
+        }
+    }
+
+    /// Cuts whoever has the labels off, or brings it back.
+    pub fn set_registry_away(&self, is_away: bool) {
+        match &self.langfuse {
+            Some(model) => model.set_away(is_away),
+            None => self.registry.set_away(is_away),
+        }
     }
 
     /// The registry as the controller reaches it.
@@ -191,6 +237,7 @@ impl World {
             self.senders.second(&server.handle).await?;
         }
         self.jump(SignedDuration::from_secs(Tick::SECONDS));
+        self.tell_of_webhooks().await;
         if self.server.is_none() {
             if self.down_ticks > 0 {
                 self.down_ticks -= 1;
@@ -215,6 +262,23 @@ impl World {
             self.stop_server();
         }
         Ok(())
+    }
+
+    /// Each webhook comes twice, and all of them one tick late.
+    async fn tell_of_webhooks(&mut self) {
+        let events = self.langfuse.as_ref().map(|model| model.take_events());
+        let Some(server) = &mut self.server else {
+            return;
+        };
+        for event in events.iter().flatten() {
+            let Ok(prompt) = PromptName::new(event["prompt"]["name"].as_str().unwrap_or_default()) else {
+                continue;
+            };
+            for _ in 0..2 {
+                let (registry, prompt) = (self.setup.registry.clone(), prompt.clone());
+                server.controller.answer(Request::Look { registry, prompt }).await;
+            }
+        }
     }
 
     /// Has the server crash at the next of the controller's points after `points` of them, and stay
@@ -245,6 +309,14 @@ impl World {
             Arc::clone(&self.store),
             Arc::clone(&self.hazards),
         ));
+        if let Some(model) = &self.langfuse {
+            // What a client remembers dies with its process.
+            let (model, hazards) = (Arc::clone(model), Arc::clone(&self.hazards));
+            let transport = Arc::new(HazardousTransport::new(model, hazards));
+            let clock = Clock::Manual(self.clock.clone());
+            let client = Langfuse::new(transport, manner(), clock);
+            self.reached.replace(Arc::new(client));
+        }
         let reached: Arc<dyn Registry> = Arc::clone(&self.reached) as Arc<dyn Registry>;
         let parts = Parts {
             store,
@@ -308,5 +380,13 @@ impl World {
             self.stop_server();
         }
         answer.await.map_err(|_| WorldError::Down)
+    }
+}
+
+/// Labels are looked at in every tick, so that checks see what the controller saw.
+fn manner() -> Manner {
+    Manner {
+        look_every: Duration::from_secs(1),
+        ..Manner::default()
     }
 }

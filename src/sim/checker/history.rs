@@ -4,7 +4,8 @@ use super::{Ask, Checker, Look, Violation};
 use crate::analysis::Verdict;
 use crate::ids::Generation;
 use crate::rollout::{
-    AuditEvent, Cause, Effect, LabelMove, Phase, Resumable, RolloutState, Transition, VerdictCause,
+    AuditEvent, Cause, Effect, LabelMove, LabelMoveOutcome, Phase, Resumable, RolloutState, Transition,
+    VerdictCause,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,10 @@ pub(super) struct Trail {
     pub(super) asked: BTreeMap<Ask, (LabelMove, bool)>,
     /// The label moves that had an effect.
     pub(super) moved: BTreeSet<Ask>,
+    /// The label moves that were read back and found in place.
+    pub(super) confirmed: BTreeSet<Ask>,
+    /// Those of them that are new since the last look.
+    pub(super) confirmed_lately: BTreeSet<Ask>,
 }
 
 impl Checker {
@@ -43,6 +48,13 @@ impl Checker {
                 trail.after = Some(record.sequence);
                 match record.event {
                     AuditEvent::Moved(transition) => trail.fold(look, *transition)?,
+                    AuditEvent::LabelMove {
+                        label_move,
+                        outcome: LabelMoveOutcome::Confirmed,
+                    } => {
+                        let ask = (label_move.generation, label_move.label);
+                        trail.confirmed_lately.insert(ask);
+                    }
                     AuditEvent::LabelMove { .. } | AuditEvent::Refused { .. } => {}
                 }
             }

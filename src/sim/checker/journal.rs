@@ -46,7 +46,7 @@ impl Checker {
     }
 
     /// Nobody was in treatment when a rollback moved a label.
-    fn check_exposure_of_moves(&self, look: &Look<'_>) -> Result<(), Violation> {
+    pub(super) fn check_exposure_of_moves(&self, look: &Look<'_>) -> Result<(), Violation> {
         for witnessed in look.world.reached().take_moves() {
             let label_move = &witnessed.label_move;
             let ask = (label_move.generation, label_move.label.clone());

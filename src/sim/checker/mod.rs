@@ -17,6 +17,7 @@ mod counts;
 mod history;
 mod journal;
 mod users;
+mod writes;
 
 /// An invariant is broken, or could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,8 @@ pub struct Checker {
     users: users::Watched,
     /// Entries of the registry's journal that were looked at.
     journal_seen: usize,
+    /// Writes of a Langfuse, in a world that has one.
+    writes: writes::Writes,
 }
 
 /// What one look sees.
@@ -80,6 +83,7 @@ impl Checker {
             trails: BTreeMap::new(),
             users: users::Watched::default(),
             journal_seen: 0,
+            writes: writes::Writes::default(),
         }
     }
 
@@ -93,7 +97,10 @@ impl Checker {
         {
             self.check_history(&look, &state).await?;
         }
-        self.check_journal(&look)?;
+        match world.langfuse() {
+            Some(model) => self.check_writes(&look, model)?,
+            None => self.check_journal(&look)?,
+        }
         if let Some(handle) = world.handle() {
             let snapshot = handle.snapshot();
             let route = snapshot.route(self.policy.name.as_str());
@@ -110,6 +117,11 @@ impl Checker {
             self.check_counts(&look, rollout)?;
         }
         Ok(())
+    }
+
+    /// Checks what must hold when nothing is left to do: labels are where the journal says.
+    pub fn check_rest(&self, world: &World) -> Result<(), Violation> {
+        self.check_rest_of_writes(&self.look(world))
     }
 
     fn look<'w>(&self, world: &'w World) -> Look<'w> {
@@ -193,7 +205,7 @@ impl Checker {
             (&self.policy.labels.treatment, treatment_at(state)),
         ];
         for (label, expected) in labels {
-            let found = look.world.registry().label(&self.policy.prompt, label);
+            let found = look.world.label(&self.policy.prompt, label);
             if expected.as_ref().is_some_and(|allowed| !allowed.contains(&found)) {
                 let detail = format!(
                     "`{label}` is at {found:?} in {:?}, not in {expected:?}",

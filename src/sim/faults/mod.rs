@@ -5,3 +5,4 @@ pub mod registry;
 pub mod schedule;
 pub mod store;
 pub mod storm;
+pub mod transport;

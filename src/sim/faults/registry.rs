@@ -4,21 +4,20 @@ use super::hazards::{Hazards, Strike};
 use crate::controller::ControllerHandle;
 use crate::ids::{Exposure, Label, PromptName, Version};
 use crate::prompt::{Evaluation, PromptVersion};
-use crate::registry::in_memory::InMemory;
 use crate::registry::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Witnessed moves that wait to be taken; more are not noted.
 const MOVES_MAX: usize = 1_024;
 
 /// A registry that crashes its caller or keeps silent as its hazards say, and is the model behind it
 /// otherwise; the model has faults of its own.
-#[derive(Debug)]
 pub struct HazardousRegistry {
-    behind: Arc<InMemory>,
+    behind: Mutex<Arc<dyn Registry>>,
     hazards: Arc<Hazards>,
     memory: Mutex<Memory>,
 }
@@ -41,12 +40,21 @@ pub struct WitnessedMove {
 
 impl HazardousRegistry {
     /// Puts `hazards` in front of `behind`.
-    pub fn new(behind: Arc<InMemory>, hazards: Arc<Hazards>) -> Self {
+    pub fn new(behind: Arc<dyn Registry>, hazards: Arc<Hazards>) -> Self {
         Self {
-            behind,
+            behind: Mutex::new(behind),
             hazards,
             memory: Mutex::default(),
         }
+    }
+
+    /// Puts another registry behind the hazards: what a client of one remembers dies with its process.
+    pub fn replace(&self, behind: Arc<dyn Registry>) {
+        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = behind;
+    }
+
+    fn behind(&self) -> Arc<dyn Registry> {
+        Arc::clone(&self.behind.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Has moves note what users are assigned by the controller behind `handle`.
@@ -86,6 +94,14 @@ impl HazardousRegistry {
     }
 }
 
+impl std::fmt::Debug for HazardousRegistry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HazardousRegistry")
+            .field("hazards", &self.hazards)
+            .finish_non_exhaustive()
+    }
+}
+
 #[async_trait]
 impl Registry for HazardousRegistry {
     async fn labels(
@@ -95,14 +111,14 @@ impl Registry for HazardousRegistry {
         freshness: Freshness,
     ) -> Result<BTreeMap<Label, LabelState>, RegistryError> {
         self.hazards.point().await;
-        let answer = self.behind.labels(prompt, wanted, freshness).await;
+        let answer = self.behind().labels(prompt, wanted, freshness).await;
         self.hazards.point().await;
         answer
     }
 
     async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, RegistryError> {
         self.hazards.point().await;
-        let answer = self.behind.version(prompt, version).await;
+        let answer = self.behind().version(prompt, version).await;
         self.hazards.point().await;
         answer
     }
@@ -113,7 +129,7 @@ impl Registry for HazardousRegistry {
         version: Version,
     ) -> Result<Vec<Evaluation>, RegistryError> {
         self.hazards.point().await;
-        let answer = self.behind.evaluations(prompt, version).await;
+        let answer = self.behind().evaluations(prompt, version).await;
         self.hazards.point().await;
         answer
     }
@@ -129,11 +145,15 @@ impl Registry for HazardousRegistry {
             std::future::pending::<()>().await;
         }
         self.note(label_move);
-        let answer = self.behind.move_label(label_move, why).await;
+        let answer = self.behind().move_label(label_move, why).await;
         self.hazards.move_point(Strike::AfterCall).await;
         if silence == Some(Strike::AfterCall) {
             std::future::pending::<()>().await;
         }
         answer
+    }
+
+    fn late_moves_within(&self) -> Duration {
+        self.behind().late_moves_within()
     }
 }

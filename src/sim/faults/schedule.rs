@@ -3,6 +3,7 @@
 use super::hazards::Strike;
 use crate::ids::{Arm, Version};
 use crate::rollout::Verb;
+use crate::sim::langfuse;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -29,6 +30,8 @@ pub enum Fault {
     Ingest(Strike),
     /// The next label move goes wrong.
     Move(MoveFault),
+    /// The next request of this kind to a Langfuse goes wrong.
+    Request(langfuse::Call, langfuse::Fault),
     /// The registry does not answer for a while.
     RegistryAway {
         /// How long.
@@ -93,10 +96,16 @@ pub struct Trouble {
     pub faults_max: u32,
     /// Strangers move labels to versions from 1 to this one.
     pub versions: u32,
+    /// Whether labels live in a Langfuse, whose requests then go wrong.
+    pub is_langfuse: bool,
+    /// The labels of the policy, control first.
+    pub labels: [&'static str; 2],
 }
 
 /// Most points or calls before a crash or a failure: more than one tick of the controller has.
 const POINTS_MAX: u32 = 24;
+/// Requests are carried out sooner than so many seconds after their callers have gone.
+const LATE_SECONDS_END: i64 = 30;
 
 impl Schedule {
     /// The schedule of a seed.
@@ -123,6 +132,7 @@ impl Schedule {
 fn fault(rng: &mut ChaCha8Rng, trouble: &Trouble) -> Fault {
     // Crashes and lost moves are the hardest to get right, so they come most often.
     match rng.random_range(0..100) {
+        0..15 | 48..66 if trouble.is_langfuse => request_fault(rng, trouble),
         0..30 => Fault::Crash {
             points: rng.random_range(0..POINTS_MAX),
             down_ticks: one_of(rng, &[0, 0, 1, 5]),
@@ -176,6 +186,32 @@ fn move_fault(rng: &mut ChaCha8Rng, trouble: &Trouble) -> MoveFault {
     }
 }
 
+fn request_fault(rng: &mut ChaCha8Rng, trouble: &Trouble) -> Fault {
+    use langfuse::{Call, Fault as F};
+    let (call, fault) = match rng.random_range(0..12) {
+        0..2 => (Call::Change, F::LostReply),
+        // What only Serin's own patience can make good comes most often.
+        2..6 => (Call::Change, F::Late(rng.random_range(1..LATE_SECONDS_END))),
+        6 => (Call::Change, F::StatusAfter(one_of(rng, &[502, 504]))),
+        7 => (Call::Change, F::Lost),
+        8 => (Call::Change, F::Slow(rng.random_range(1..=20))),
+        9 => (
+            one_of(rng, &[Call::Read, Call::Change]),
+            F::RateLimited(rng.random_range(1..=20)),
+        ),
+        10 => (
+            one_of(rng, &[Call::Read, Call::Change]),
+            F::Status(one_of(rng, &[500, 503, 409, 422, 401])),
+        ),
+        _ => {
+            let label = one_of(rng, &trouble.labels).to_owned();
+            let to = Some(version(rng, trouble).get());
+            (Call::Read, F::PersonFirst { label, to })
+        }
+    };
+    Fault::Request(call, fault)
+}
+
 fn strike(rng: &mut ChaCha8Rng) -> Strike {
     one_of(rng, &[Strike::BeforeCall, Strike::AfterCall])
 }
@@ -201,6 +237,8 @@ mod tests {
         ticks: 50,
         faults_max: 10,
         versions: 4,
+        is_langfuse: false,
+        labels: ["production", "canary"],
     };
 
     #[test]
@@ -211,9 +249,14 @@ mod tests {
 
     #[test]
     fn every_kind_of_fault_is_drawn_within_its_ticks() {
+        let of_langfuse = Trouble {
+            is_langfuse: true,
+            ..TROUBLE
+        };
         let mut kinds = BTreeSet::new();
         for seed in 0..200 {
-            let schedule = Schedule::seeded(seed, &TROUBLE);
+            let trouble = if seed % 2 == 0 { &TROUBLE } else { &of_langfuse };
+            let schedule = Schedule::seeded(seed, trouble);
             let drawn: Vec<_> = (0..TROUBLE.ticks).flat_map(|tick| schedule.at(tick)).collect();
             assert_eq!(
                 drawn.len(),
@@ -232,6 +275,7 @@ mod tests {
             "Ingest",
             "Move",
             "RegistryAway",
+            "Request",
             "Store",
             "StrangerMoves",
         ];

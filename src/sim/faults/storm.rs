@@ -41,7 +41,7 @@ impl Storm {
     pub async fn tick(&mut self, world: &mut World) -> Result<(), WorldError> {
         if self.away_ticks > 0 {
             self.away_ticks -= 1;
-            world.registry().set_away(self.away_ticks > 0);
+            world.set_registry_away(self.away_ticks > 0);
         }
         for fault in self.schedule.at(self.tick).to_vec() {
             self.strike(world, fault).await?;
@@ -56,9 +56,14 @@ impl Storm {
             Fault::Store { calls, strike } => world.hazards().fail_store_after(calls, strike),
             Fault::Ingest(strike) => world.sender_hazards().fail_store_after(0, strike),
             Fault::Move(fault) => self.strike_move(world, fault),
+            Fault::Request(call, fault) => {
+                if let Some(model) = world.langfuse() {
+                    model.inject(call, fault);
+                }
+            }
             Fault::RegistryAway { ticks } => {
                 self.away_ticks = self.away_ticks.max(ticks);
-                world.registry().set_away(true);
+                world.set_registry_away(true);
             }
             Fault::StrangerMoves { arm, to } => self.stranger_moves(world, arm, to),
             Fault::ClockJump { seconds } => world.jump(SignedDuration::from_secs(seconds)),
@@ -87,6 +92,9 @@ impl Storm {
     fn stranger_moves(&self, world: &World, arm: Arm, to: Option<Version>) {
         let (actor, reason) = (self.stranger.clone(), self.reason.clone());
         let (prompt, label) = (&self.policy.prompt, self.label(arm));
+        if let Some(model) = world.langfuse() {
+            return model.point(prompt.as_str(), label.as_str(), to.map(Version::get));
+        }
         // A label that is not there cannot be removed, and then nothing happens.
         let _: Result<(), PromptError> = world.registry().move_label_as(actor, reason, prompt, &label, to);
     }

@@ -15,13 +15,13 @@ const PAGE_ROWS: usize = 100;
 const TAG: (&str, &str) = ("@@@langfusePrompt:", "@@@");
 
 /// Answers a request that has arrived.
-pub(super) fn answer(held: &mut Held, request: &Request, number: u64, now: Timestamp) -> Reply {
+pub(super) fn answer(held: &mut Held, request: &Request, by: Writer, now: Timestamp) -> Reply {
     let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
     match (request.method, path.as_slice()) {
         (Method::Get, ["api", "public", "v2", "prompts"]) => list(held, request),
         (Method::Get, ["api", "public", "v2", "prompts", name]) => get(held, name, request),
         (Method::Patch, ["api", "public", "v2", "prompts", name, "versions", version]) => {
-            patch(held, name, version, request, (number, now))
+            patch(held, name, version, request, (by, now))
         }
         (Method::Get | Method::Patch, _) => Reply {
             body: "<!DOCTYPE html><title>404</title>".into(),
@@ -135,7 +135,7 @@ fn patch(
     name: &str,
     version: &str,
     request: &Request,
-    (number, now): (u64, Timestamp),
+    (by, now): (Writer, Timestamp),
 ) -> Reply {
     let labels = request.body.as_ref().map(|body| &body["newLabels"]);
     let labels = labels.and_then(Value::as_array).map(|labels| {
@@ -161,7 +161,7 @@ fn patch(
         return refusal(404, &message);
     };
     for label in labels {
-        held.point(name, label, Some(found), Writer::Key(number), now);
+        held.point(name, label, Some(found), by, now);
     }
     match held.numbered(name, found) {
         Some(row) => reply(200, &row.wire(name)),

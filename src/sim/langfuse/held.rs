@@ -35,8 +35,10 @@ pub struct Written {
 /// Who changes labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
-    /// Somebody with an API key, by the request of this number.
-    Key(u64),
+    /// Somebody with an API key, by a request whose caller waited for it.
+    Key,
+    /// Somebody with an API key, by a request whose caller had gone.
+    LateKey,
     /// A person at the user interface.
     Person,
 }

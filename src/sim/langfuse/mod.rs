@@ -86,8 +86,8 @@ impl State {
     fn catch_up(&mut self, now: Timestamp) {
         let mut due: Vec<_> = self.late.extract_if(.., |(at, ..)| *at <= now).collect();
         due.sort_by_key(|(at, number, _)| (*at, *number));
-        for (_, number, request) in due {
-            let _unheard: Reply = contract::answer(&mut self.held, &request, number, now);
+        for (at, _, request) in due {
+            let _unheard: Reply = contract::answer(&mut self.held, &request, Writer::LateKey, at);
         }
     }
 }
@@ -137,6 +137,11 @@ impl Model {
         self.state().script.push_back((call, fault));
     }
 
+    /// Forgets what was to happen and has not.
+    pub fn clear_faults(&self) {
+        self.state().script.clear();
+    }
+
     /// Cuts the project off (the script waits meanwhile), or brings it back.
     pub fn set_away(&self, is_away: bool) {
         self.state().is_away = is_away;
@@ -174,11 +179,13 @@ impl Model {
                 return Outcome::Silence;
             }
             Some(Fault::LostReply) => {
-                let _unheard: Reply = contract::answer(&mut state.held, request, number, self.clock.now());
+                let _unheard: Reply =
+                    contract::answer(&mut state.held, request, Writer::Key, self.clock.now());
                 return Outcome::Silence;
             }
             Some(Fault::StatusAfter(status)) => {
-                let _replaced: Reply = contract::answer(&mut state.held, request, number, self.clock.now());
+                let _replaced: Reply =
+                    contract::answer(&mut state.held, request, Writer::Key, self.clock.now());
                 return Outcome::Answered(contract::refusal(status, "a fault (simulated)"));
             }
             Some(Fault::Slow(seconds)) => self.clock.advance(SignedDuration::from_secs(seconds)),
@@ -193,7 +200,7 @@ impl Model {
         Outcome::Answered(contract::answer(
             &mut state.held,
             request,
-            number,
+            Writer::Key,
             self.clock.now(),
         ))
     }

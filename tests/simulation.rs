@@ -22,6 +22,7 @@ use serin::policy::check::check;
 use serin::prompt::{Draft, Template};
 use serin::rollout::{AuditEvent, Cause, Command, Phase, Verb, VerdictCause, explain};
 use serin::sim::checker::Checker;
+use serin::sim::faults::hazards::Strike;
 use serin::sim::faults::schedule::{Schedule, Trouble};
 use serin::sim::faults::storm::Storm;
 use serin::sim::population::{Behaviour, Law, Population, Users};
@@ -419,6 +420,26 @@ fn a_rollout_that_is_opened_again_after_a_restart_has_its_evidence() {
             transition.assessment.as_ref().filter(|_| is_command)
         });
         assert_eq!(of_command.unwrap().treated, treated);
+    });
+}
+
+#[test]
+fn a_command_that_the_store_took_without_saying_so_is_shown() {
+    run(async {
+        let policy = policy(SHORT);
+        let mut world = world(2, &policy).await;
+        world.tick().await.unwrap();
+        let rollout = world.rollout_of(&policy.name).unwrap().state.id;
+        let pause = Command {
+            verb: Verb::Pause,
+            actor: Actor::new("anna").unwrap(),
+            reason: Justification::new("to look at it").unwrap(),
+        };
+        world.hazards().fail_store_after(0, Strike::AfterCall);
+        assert!(world.command(rollout, pause).await.unwrap().is_err());
+        let stored = world.store().rollout(rollout).await.unwrap().unwrap();
+        assert!(matches!(stored.phase, Phase::Paused { .. }));
+        assert_eq!(world.rollout_of(&policy.name).unwrap().state, stored);
     });
 }
 

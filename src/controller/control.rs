@@ -14,7 +14,6 @@ use crate::registry::{Freshness, Registry};
 use crate::rollout::RolloutState;
 use crate::store::{Secret, Store, StoreError};
 use crate::telemetry::Telemetry;
-use crate::telemetry::log::chain;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -72,6 +71,8 @@ pub struct Controller {
     pub(super) touched: BTreeSet<PolicyName>,
     /// Why the store could not do its part in the last tick that asked it for something.
     pub(super) store_error: Option<String>,
+    /// Whether the store may hold something else than is in memory.
+    pub(super) is_behind: bool,
     pub(super) board: Board,
     /// What assignments are answered from, by policy.
     pub(super) routes: BTreeMap<PolicyName, Arc<Route>>,
@@ -112,6 +113,7 @@ impl Controller {
             unheard: Unheard::default(),
             touched: BTreeSet::new(),
             store_error: None,
+            is_behind: false,
             board: Board::default(),
             routes: BTreeMap::new(),
             published: 0,
@@ -253,13 +255,18 @@ impl Controller {
             // of the last look may be the very reason for the request.
             self.looked_at.remove(&state.policy);
         }
+        if let Err(CommandError::Store(error)) = &answer
+            && !matches!(error, StoreError::AlreadyRunning { .. })
+        {
+            self.note_store_trouble(error).await;
+        }
         self.publish();
         let granted = answer.is_ok();
         // Whoever asked may have gone; what was done stays done.
         let _: Result<(), Result<RolloutState, CommandError>> = reply.send(answer);
         if granted {
             if let Err(error) = self.act(now).await {
-                tracing::error!(error = chain(&error), "effects wait for the next tick");
+                self.note_store_trouble(&error).await;
             }
             self.publish();
         }

@@ -26,6 +26,7 @@ impl Controller {
         if !due.is_empty() {
             self.store_error = None;
         }
+        self.catch_up().await;
         for name in &due {
             self.looked_at.insert(name.clone(), Tick::of(now));
             if let Err(error) = self.advance(name, now).await {
@@ -177,13 +178,26 @@ impl Controller {
 
     /// After a failure of the store, what it holds is read again: another controller may have been
     /// faster, and what was not acknowledged may be there or not.
-    async fn note_store_trouble(&mut self, error: &StoreError) {
+    pub(super) async fn note_store_trouble(&mut self, error: &StoreError) {
         tracing::error!(error = chain(error), "the store failed; nothing advances");
         self.store_error = Some(chain(error));
         // Whatever was not done is due at once.
         self.looked_at.clear();
-        if let Err(error) = self.restore().await {
-            tracing::error!(error = chain(&error), "rollouts could not be read again");
+        self.is_behind = true;
+        self.catch_up().await;
+    }
+
+    /// Reads what the store holds, if a failure of it has not been followed by that yet.
+    async fn catch_up(&mut self) {
+        if !self.is_behind {
+            return;
+        }
+        match self.restore().await {
+            Ok(()) => self.is_behind = false,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "rollouts could not be read again");
+                self.store_error = Some(chain(&error));
+            }
         }
     }
 }

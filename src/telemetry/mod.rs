@@ -50,12 +50,16 @@ const HTTP_SECONDS: [f64; 13] = [
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0,
 ];
 
+/// Phases that a rollout can end in.
+const OUTCOMES: [&str; 3] = ["promoted", "rolled_back", "superseded"];
+
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
     transitions: IntCounterVec,
     rollout_seconds: HistogramVec,
+    ended: IntCounterVec,
     assignments: IntCounterVec,
     observations: IntCounterVec,
     refused: IntCounterVec,
@@ -96,7 +100,6 @@ impl Telemetry {
     ///
     /// Fails only when two of the names below are the same.
     pub fn new() -> Result<Self, Error> {
-        let registry = Registry::new();
         let it = Self {
             transitions: counter(
                 "serin_rollout_transitions_total",
@@ -108,6 +111,11 @@ impl Telemetry {
                 "Time from the start of a rollout to its end.",
                 &["policy", "outcome"],
                 &ROLLOUT_SECONDS,
+            )?,
+            ended: counter(
+                "serin_rollouts_ended_total",
+                "Rollouts that are over; there from 0 on, so that the first one shows as an increase.",
+                &["policy", "outcome"],
             )?,
             assignments: counter(
                 "serin_assignments_total",
@@ -156,7 +164,7 @@ impl Telemetry {
             )?,
             gauges: board::Gauges::new()?,
             shown: Mutex::default(),
-            registry,
+            registry: Registry::new(),
         };
         it.register()?;
         Ok(it)
@@ -168,10 +176,11 @@ impl Telemetry {
             &["version"],
         )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let own: [Box<dyn Collector>; 12] = [
+        let own: [Box<dyn Collector>; 13] = [
             Box::new(build),
             Box::new(self.transitions.clone()),
             Box::new(self.rollout_seconds.clone()),
+            Box::new(self.ended.clone()),
             Box::new(self.assignments.clone()),
             Box::new(self.observations.clone()),
             Box::new(self.refused.clone()),
@@ -200,8 +209,11 @@ impl Telemetry {
             .inc();
     }
 
-    /// Notes how long a rollout took that ended in `last`.
+    /// Counts a rollout that ended in `last`, and notes how long it took.
     pub fn ended(&self, policy: &PolicyName, last: &Phase, took: Duration) {
+        self.ended
+            .with_label_values(&[policy.as_str(), last.as_str()])
+            .inc();
         self.rollout_seconds
             .with_label_values(&[policy.as_str(), last.as_str()])
             .observe(took.as_secs_f64());
@@ -265,9 +277,15 @@ impl Telemetry {
             let gone: BTreeSet<&str> = shown.difference(&present).map(PolicyName::as_str).collect();
             forget(&self.transitions, &gone);
             forget(&self.rollout_seconds, &gone);
+            forget(&self.ended, &gone);
             forget(&self.assignments, &gone);
             forget(&self.observations, &gone);
             *shown = present;
+        }
+        for policy in board.policies.keys() {
+            for outcome in OUTCOMES {
+                self.ended.with_label_values(&[policy.as_str(), outcome]);
+            }
         }
         self.gauges.show(board);
         TextEncoder::new().encode_to_string(&self.registry.gather())

@@ -6,8 +6,8 @@ use crate::ids::{
 };
 use crate::policy::problem::{Problem, Severity, Span};
 use crate::policy::{
-    Alpha, AnalysisRules, ArmLabels, AssignmentRules, Forced, Gates, OnFail, OnInconclusive, OnNoData,
-    Patience, Policy, Role, Step,
+    Alpha, AnalysisRules, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric, MetricKind,
+    OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step,
 };
 use crate::rollout::{RolloutState, StayReason};
 use jiff::{SignedDuration, Timestamp};
@@ -53,7 +53,18 @@ fn policy(name: &str) -> Policy {
                 then: OnInconclusive::Hold,
             },
         },
-        metrics: Vec::new(),
+        metrics: vec![Metric {
+            name: MetricName::new("faithfulness").unwrap(),
+            kind: MetricKind::Score { min: 0.0, max: 1.0 },
+            better: Better::Higher,
+            role: Role::Guardrail,
+            margin: Margin::Absolute(0.02),
+            limit: Some(0.7),
+            weight: 1.0,
+            baseline: None,
+            critical: false,
+            unit: None,
+        }],
         gates: Gates::default(),
         notify: Vec::new(),
     }
@@ -189,6 +200,8 @@ fn the_board_becomes_gauges() {
         r#"serin_sample_ratio_planned_users{policy="greeting"} 0"#,
         r#"serin_exclusion_ratio_log_e_value{policy="greeting"} 0"#,
         r#"serin_observations_excluded{arm="control",policy="greeting",reason="fallback"} 0"#,
+        r#"serin_metric_tolerated_difference{metric="faithfulness",policy="greeting"} -0.02"#,
+        r#"serin_metric_limit{metric="faithfulness",policy="greeting"} 0.7"#,
         r#"serin_metric_samples{arm="treatment",metric="faithfulness",policy="greeting"} 2"#,
         r#"serin_metric_samples_needed{metric="faithfulness",policy="greeting"} 40"#,
         r#"serin_metric_non_inferiority_log_e_value{metric="faithfulness",policy="greeting"} -1"#,
@@ -242,6 +255,8 @@ fn series_of_vanished_policies_are_dropped() {
     for line in [
         r#"serin_rollout_transitions_total{cause="operator",from="pending",policy="kept",to="watching"} 1"#,
         r#"serin_rollout_duration_seconds_bucket{outcome="promoted",policy="kept",le="300"} 1"#,
+        r#"serin_rollouts_ended_total{outcome="promoted",policy="kept"} 1"#,
+        r#"serin_rollouts_ended_total{outcome="rolled_back",policy="kept"} 0"#,
         r#"serin_assignments_total{arm="control",policy="kept",reason="split"} 1"#,
         r#"serin_observations_total{arm="treatment",metric="faithfulness",policy="kept"} 3"#,
     ] {
@@ -250,6 +265,20 @@ fn series_of_vanished_policies_are_dropped() {
             "{line} is not in\n{after}"
         );
     }
+}
+
+#[test]
+fn every_outcome_is_there_before_the_first_one() {
+    let over: Vec<&str> = Phase::WORDS
+        .into_iter()
+        .filter(|word| OUTCOMES.contains(word))
+        .collect();
+    assert_eq!(over, OUTCOMES);
+    let cause = operator();
+    assert!(OUTCOMES.contains(&Phase::Promoted.as_str()));
+    assert!(OUTCOMES.contains(&Phase::RolledBack { cause }.as_str()));
+    let by = Version::FIRST;
+    assert!(OUTCOMES.contains(&Phase::Superseded { by }.as_str()));
 }
 
 #[test]

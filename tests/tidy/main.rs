@@ -4,6 +4,7 @@
 //! A rule that must give way somewhere does so in [`EXEMPTIONS`], with a reason; an exemption that
 //! nothing needs any more is a failure as well.
 
+mod dashboards;
 mod migrations;
 mod purity;
 mod scan;
@@ -92,6 +93,9 @@ const RULES: &[&Rule] = &[
     &telemetry::LABELS,
     &telemetry::ONE_PLACE,
     &telemetry::USERS,
+    &dashboards::NAMES,
+    &dashboards::SHOWN,
+    &dashboards::RUNBOOK,
     &migrations::NUMBERED,
     &migrations::DEFAULTS,
 ];

@@ -3,7 +3,6 @@
 use super::{Families, real, whole};
 use crate::analysis::{Assessment, Evidence, Verdict};
 use crate::ids::Arm;
-use crate::policy::{Alpha, Policy};
 use prometheus::{Error, GaugeVec, IntGaugeVec};
 
 #[derive(Debug)]
@@ -16,12 +15,9 @@ pub(super) struct Gauges {
     rollout_log_e_value: GaugeVec,
     value: GaugeVec,
     difference: GaugeVec,
-    margin: GaugeVec,
-    limit: GaugeVec,
     log_e_value: GaugeVec,
     non_inferiority: GaugeVec,
     limit_log_e_value: GaugeVec,
-    threshold: GaugeVec,
 }
 
 impl Gauges {
@@ -66,12 +62,6 @@ impl Gauges {
                 "Treatment minus control, with its anytime-valid interval.",
                 &["policy", "metric", "bound"],
             )?,
-            margin: real("serin_metric_margin", "Worsening that is tolerated.", of_metric)?,
-            limit: real(
-                "serin_metric_limit",
-                "Floor or ceiling of the candidate that the policy declares.",
-                of_metric,
-            )?,
             log_e_value: real(
                 "serin_metric_log_e_value",
                 "Log e-value against the candidate being no worse.",
@@ -86,11 +76,6 @@ impl Gauges {
                 "serin_metric_limit_log_e_value",
                 "Log e-value against the candidate being within its floor or ceiling.",
                 of_metric,
-            )?,
-            threshold: real(
-                "serin_log_e_value_threshold",
-                "What a log e-value must reach to be proof, by what it tests.",
-                &["policy", "test"],
             )?,
         })
     }
@@ -107,38 +92,20 @@ impl Gauges {
             &self.rollout_log_e_value,
             &self.value,
             &self.difference,
-            &self.margin,
-            &self.limit,
             &self.log_e_value,
             &self.non_inferiority,
             &self.limit_log_e_value,
-            &self.threshold,
         ];
         (whole, real)
     }
 
-    pub(super) fn show(&self, name: &str, policy: &Policy, assessment: &Assessment) {
+    pub(super) fn show(&self, name: &str, assessment: &Assessment) {
         one_hot(&self.rollout_verdict, &[name], assessment.verdict);
         if let Some(log_e) = assessment.log_e_combined {
             self.rollout_log_e_value.with_label_values(&[name]).set(log_e);
         }
-        for (test, threshold) in [
-            ("worse", assessment.threshold),
-            ("non_inferiority", assessment.threshold_non_inferior),
-            ("limit", assessment.threshold_limit),
-            ("sample_ratio", Alpha::SAMPLE_RATIO.log_threshold()),
-        ] {
-            self.threshold.with_label_values(&[name, test]).set(threshold);
-        }
         for evidence in &assessment.metrics {
             self.show_metric(name, evidence);
-        }
-        for metric in &policy.metrics {
-            if let Some(limit) = metric.limit {
-                self.limit
-                    .with_label_values(&[name, metric.name.as_str()])
-                    .set(limit);
-            }
         }
     }
 
@@ -171,7 +138,6 @@ impl Gauges {
             }
         }
         for (gauge, value) in [
-            (&self.margin, evidence.margin),
             (&self.log_e_value, Some(evidence.log_e_worse)),
             (&self.non_inferiority, Some(evidence.log_e_non_inferior)),
             (&self.limit_log_e_value, evidence.log_e_limit),

@@ -3,6 +3,7 @@
 mod data;
 mod evidence;
 mod rollouts;
+mod yardsticks;
 
 use crate::controller::{Board, RolloutStatus, Trouble};
 use crate::ids::{PolicyName, RegistryName};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub(super) struct Gauges {
     rollouts: rollouts::Gauges,
     evidence: evidence::Gauges,
+    yardsticks: yardsticks::Gauges,
     data: data::Gauges,
     registry_up: IntGaugeVec,
     store_up: IntGaugeVec,
@@ -55,6 +57,7 @@ impl Gauges {
         Ok(Self {
             rollouts: rollouts::Gauges::new()?,
             evidence: evidence::Gauges::new()?,
+            yardsticks: yardsticks::Gauges::new()?,
             data: data::Gauges::new()?,
             registry_up: whole(
                 "serin_registry_up",
@@ -91,10 +94,11 @@ impl Gauges {
         (whole, Vec::new())
     }
 
-    fn families(&self) -> [Families<'_>; 4] {
+    fn families(&self) -> [Families<'_>; 5] {
         [
             self.rollouts.families(),
             self.evidence.families(),
+            self.yardsticks.families(),
             self.data.families(),
             self.own(),
         ]
@@ -123,7 +127,8 @@ impl Gauges {
 
     fn show_evidence(&self, name: &PolicyName, rollout: &Arc<RolloutStatus>) {
         if let Some(assessment) = &rollout.assessment {
-            self.evidence.show(name.as_str(), &rollout.policy, assessment);
+            self.evidence.show(name.as_str(), assessment);
+            self.yardsticks.show(name.as_str(), &rollout.policy, assessment);
             self.data.show(name.as_str(), &assessment.data);
         }
     }

@@ -309,6 +309,7 @@ fn metric_plan(name: &str, weight: f64, settings: &Value) -> MetricPlan {
         critical: false,
         logarithmic: false,
         span: 1.0,
+        stratum_seconds_max: 0,
         contrast: (!is_limit).then_some(ContrastPlan::Values(contrast)),
         limit: is_limit.then(|| LimitSettings {
             test,

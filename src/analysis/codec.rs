@@ -65,10 +65,7 @@ impl ArmTallies {
     /// Writes both arms in the layout of [this module](self).
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        let format = self.format();
-        writer.byte(format);
-        write_tally(&mut writer, &self.control, format);
-        write_tally(&mut writer, &self.treatment, format);
+        writer.arms(self);
         writer.finish()
     }
 
@@ -79,14 +76,8 @@ impl ArmTallies {
     /// Any [`CodecError`]; bytes that no tally encodes to are refused, never repaired.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new(bytes);
-        let format = reader.format(TALLIES_FORMAT, BINNED_TALLIES_FORMAT)?;
-        let control = read_tally(&mut reader, format)?;
-        let treatment = read_tally(&mut reader, format)?;
+        let arms = reader.arms()?;
         reader.end()?;
-        let arms = Self { control, treatment };
-        if arms.format() != format {
-            return Err(CodecError::Malformed("tallies without bins are in format 2"));
-        }
         Ok(arms)
     }
 
@@ -212,6 +203,14 @@ impl Writer {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
+    /// Both arms, in the layout of [this module](self).
+    pub(super) fn arms(&mut self, arms: &ArmTallies) {
+        let format = arms.format();
+        self.byte(format);
+        write_tally(self, &arms.control, format);
+        write_tally(self, &arms.treatment, format);
+    }
+
     /// Bins, rising, with their counts; how many there are is for the caller to write.
     pub(super) fn bins(&mut self, bins: impl Iterator<Item = (LogBin, u64)>) {
         let mut last: Option<LogBin> = None;
@@ -297,6 +296,20 @@ impl<'b> Reader<'b> {
 
     pub(super) fn integer(&mut self, what: &'static str) -> Result<i64, CodecError> {
         Ok(i64::from_le_bytes(self.chunk(what)?))
+    }
+
+    /// What [`Writer::arms`] wrote.
+    pub(super) fn arms(&mut self) -> Result<ArmTallies, CodecError> {
+        let format = self.format(TALLIES_FORMAT, BINNED_TALLIES_FORMAT)?;
+        let arms = ArmTallies {
+            control: read_tally(self, format)?,
+            treatment: read_tally(self, format)?,
+        };
+        if arms.format() == format {
+            Ok(arms)
+        } else {
+            Err(CodecError::Malformed("tallies without bins are in format 2"))
+        }
     }
 
     /// What [`Writer::bins`] wrote.

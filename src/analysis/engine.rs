@@ -30,6 +30,8 @@ pub struct Engine {
     pub(super) out_of_range: PerArm,
     /// The last closed tick.
     pub(super) through: Option<Tick>,
+    /// When the step began, as far as it was said; not written down, for the rollout knows it.
+    step_begins: Option<Tick>,
     /// The blame of the first [`Verdict::Fail`], or of the first of a critical metric, by its index: what
     /// is proved once stays proved.
     pub(super) failed: Option<(usize, Versus)>,
@@ -68,6 +70,7 @@ impl Engine {
             fallback: PerArm::default(),
             out_of_range: PerArm::default(),
             through: None,
+            step_begins: None,
             failed: None,
         }
     }
@@ -94,7 +97,7 @@ impl Engine {
         self.out_of_range.merge(*out_of_range);
         for metric in &mut self.metrics {
             if let Some(tallies) = tick.metrics.get(&metric.plan.name) {
-                metric.absorb(tick.tick, tallies);
+                metric.absorb(tick.tick, tallies, self.step_begins);
             }
         }
         // Evidence is judged after every tick: a proof between two looks is a proof.
@@ -124,6 +127,13 @@ impl Engine {
                 Comparison::TreatmentOnly => metric.freeze_control(self.through),
             }
         }
+    }
+
+    /// Says when the present step began: what came before is not compared with what comes after.
+    ///
+    /// To say the same twice changes nothing.
+    pub fn begin_step(&mut self, at: Timestamp) {
+        self.step_begins = Some(Tick::of(at));
     }
 
     /// Notes that every tick up to `through` is closed, and that those not taken in were empty.

@@ -7,6 +7,7 @@ use super::quantile::Quantiles;
 use super::reading::Reading;
 use super::settings::{ContrastPlan, MetricPlan};
 use super::special::count_as_f64;
+use super::stratum::OpenStratum;
 use super::{ArmEvidence, ArmTallies, Tally, Verdict, Versus};
 use crate::ids::Tick;
 use crate::policy::Role;
@@ -20,6 +21,8 @@ pub(super) struct MetricEngine {
     pub(super) control: Seen,
     pub(super) treatment: Seen,
     pub(super) contrast: Option<Compared>,
+    /// What is not compared yet.
+    pub(super) stratum: OpenStratum,
     pub(super) limit: Option<Limit>,
     /// The comparison with control as it was, while nobody is in control.
     pub(super) past: Option<Past>,
@@ -54,10 +57,10 @@ impl Compared {
         }
     }
 
-    fn absorb(&mut self, tick: &ArmTallies) {
+    fn absorb(&mut self, stratum: &ArmTallies) {
         match self {
-            Self::Values(contrast) => contrast.absorb(tick),
-            Self::Quantiles(quantiles) => quantiles.absorb(tick),
+            Self::Values(contrast) => contrast.absorb(stratum),
+            Self::Quantiles(quantiles) => quantiles.absorb(stratum),
         }
     }
 
@@ -115,17 +118,23 @@ impl MetricEngine {
             control: Seen::default(),
             treatment: Seen::default(),
             contrast: plan.contrast.as_ref().map(Compared::new),
+            stratum: OpenStratum::default(),
             limit: plan.limit.map(Limit::new),
             past: None,
             plan,
         }
     }
 
-    pub(super) fn absorb(&mut self, tick: Tick, tallies: &ArmTallies) {
+    /// Takes in one tick, in a step that began at `step_begins` if that is known.
+    pub(super) fn absorb(&mut self, tick: Tick, tallies: &ArmTallies, step_begins: Option<Tick>) {
         self.control.add(tick, &tallies.control);
         self.treatment.add(tick, &tallies.treatment);
         if let Some(contrast) = &mut self.contrast {
-            contrast.absorb(tallies);
+            let seconds_max = self.plan.stratum_seconds_max;
+            self.stratum
+                .absorb(tick, tallies, seconds_max, step_begins, |stratum| {
+                    contrast.absorb(stratum)
+                });
         }
         if let Some(limit) = &mut self.limit {
             limit.absorb(&tallies.treatment);

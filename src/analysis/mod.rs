@@ -5,7 +5,8 @@
 //!
 //! From the outside in: `settings` says which tests a policy asks for; `engine` holds one `metric`
 //! each, with a `contrast` (treatment against control) and perhaps a `limit` (treatment against a
-//! number, be it declared or what control had in the `past`). A test reads each tick through `arm`, sums
+//! number, be it declared or what control had in the `past`). What is compared at once is a `stratum`: a
+//! tick, or several where traffic is low. A test reads each through `arm`, sums
 //! it in `variance`, and turns the sums into e-values by `mixture` (means) or `bernoulli` (rates, whose
 //! margins are bet on by `health`). `verdict` makes one conclusion of all metrics, `evidence` shows each.
 //! `tally` adds up, `codec` and `checkpoint` write down.
@@ -46,6 +47,7 @@ mod sample_ratio;
 pub mod sequence;
 pub mod settings;
 mod special;
+mod stratum;
 mod tally;
 #[cfg(test)]
 mod tests;

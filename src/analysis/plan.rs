@@ -53,6 +53,9 @@ pub(super) const HARM_RATE_GUESS: f64 = 0.05;
 const CONTROL_MIN: u64 = 20;
 /// Values above the control's quantile from which that quantile is better known than any guess.
 const EXCEEDANCES_MIN: f64 = 2.0;
+/// How long observations of one arm wait for some of the other. Whatever changes for everybody hardly does
+/// so within an hour as it does over a rollout that has so little traffic.
+const STRATUM_SECONDS_MAX: i64 = 3_600;
 /// How many clusters the tests of each of several quantiles sum over: they share the room of a metric,
 /// and the number hardly matters (STATISTICS 1.9).
 const SHARED_CLUSTERS: usize = Cluster::COUNT / 2;
@@ -105,6 +108,7 @@ impl MetricPlan {
             critical: metric.critical,
             logarithmic: metric.kind.is_logarithmic(),
             span: span(metric),
+            stratum_seconds_max: STRATUM_SECONDS_MAX,
             contrast: Some(contrast),
             limit: metric.limit.map(|limit| limit_settings(metric, limit)),
         }

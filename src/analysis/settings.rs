@@ -196,6 +196,9 @@ pub struct MetricPlan {
     pub logarithmic: bool,
     /// Greatest minus least of what is added up; no difference of means is larger.
     pub span: f64,
+    /// How long, in seconds, observations of one arm wait for some of the other to be compared with; at 0,
+    /// those of each tick are compared by themselves.
+    pub stratum_seconds_max: i64,
     /// The comparison with control; none where only a limit is watched.
     pub contrast: Option<ContrastPlan>,
     /// The comparison with a limit.

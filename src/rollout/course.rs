@@ -42,8 +42,8 @@ impl Course {
     /// Goes on from what the engine wrote down; any [`CodecError`] when that cannot be read.
     pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<(), CodecError> {
         self.engine = Engine::decode(&self.policy, &checkpoint.engine)?;
-        // The engine was written down with the transition, before it was told what the new state compares with.
-        self.engine.compare_with(self.state.comparison(&self.policy));
+        // The engine was written down with the transition, before it was told of the new state.
+        self.tell_engine();
         Ok(())
     }
 
@@ -100,9 +100,14 @@ impl Course {
 
     /// Takes over a state that was decided on.
     pub fn enter(&mut self, state: RolloutState) {
-        self.engine.compare_with(state.comparison(&self.policy));
         self.stay = state.first_wait(&self.policy);
         self.state = state;
+        self.tell_engine();
+    }
+
+    fn tell_engine(&mut self) {
+        self.engine.compare_with(self.state.comparison(&self.policy));
+        self.engine.begin_step(self.state.entered_at);
     }
 
     /// When time alone can change what is decided: once it has stayed, and until more has arrived, it

@@ -1,8 +1,8 @@
 //! An engine's state as bytes, so that a restart goes on bit for bit.
 //!
 //! ```text
-//! format            1 byte   3; 2 has four odds ratios, without their number, and no bets on health; 1
-//!                            also lacks the clipped values, what a metric is compared with besides
+//! format            1 byte   4; 3 lacks what is held; 2 also has four odds ratios, without their number,
+//!                            and no bets on health; 1 also lacks the clipped values, what a metric is compared with besides
 //!                            control and limit, and everything after the metrics
 //! through           optional tick
 //! failed            varint   0 for none, else the blamed metric's position + 1, then what it is worse
@@ -11,7 +11,7 @@
 //! per metric        name (varint length, bytes), control and treatment seen,
 //!                   comparison (1 byte: 0 none, 1 of values, 2 of quantiles), limit (flag byte, sums),
 //!                   past (flag byte, optional tick, how many varint, per limit: limit and centre, edge
-//!                   (flag byte, number), sums)
+//!                   (flag byte, number), sums), held (optional tick, and then tallies of both arms)
 //! sample ratios     of users, then of those of whom something was left out: counts by share, and
 //!                   since when they are proved to be wrong, optional tick
 //! lines left out    counts per arm: fallbacks, values out of range
@@ -32,29 +32,30 @@
 //! from the policy's revision, under which a rollout goes on to its end.
 
 mod bets;
+mod past;
+mod stratum;
 
 use super::Versus;
 use super::bernoulli::BernoulliProcess;
-use super::bins::{LogBin, Sketch};
+use super::bins::Sketch;
 use super::codec::{CodecError, Reader, Writer};
 use super::contrast::{Contrast, ContrastSums};
 use super::engine::Engine;
 use super::limit::{Limit, LimitSums};
 use super::metric::{Compared, MetricEngine, Seen};
-use super::past::{Frozen, Past};
 use super::quantile::{QuantileTest, Quantiles};
 use super::sample_ratio::SampleRatio;
-use super::settings::{
-    ContrastPlan, ContrastSettings, EnginePlan, LimitSettings, QuantileSettings, TestSettings,
-};
+use super::settings::{ContrastPlan, ContrastSettings, EnginePlan, LimitSettings, QuantileSettings};
 use super::variance::ArmSums;
 use crate::ids::Tick;
 use crate::policy::Policy;
 use bets::{COUNTED_BETS_FORMAT, read_bets, write_bets};
+use past::{read_past, write_past};
 use sha2::{Digest as _, Sha256};
+use stratum::{read_stratum, write_stratum};
 
 /// Format of encoded engines that this build writes and reads.
-const ENGINE_FORMAT: u8 = 3;
+const ENGINE_FORMAT: u8 = 4;
 
 /// The oldest format that it reads.
 const ENGINE_FORMAT_OLDEST: u8 = 1;
@@ -201,6 +202,7 @@ fn write_metric(writer: &mut Writer, metric: &MetricEngine) {
     if let Some(past) = &metric.past {
         write_past(writer, past);
     }
+    write_stratum(writer, &metric.stratum);
 }
 
 fn read_metric(reader: &mut Reader<'_>, metric: &mut MetricEngine, format: u8) -> Result<(), CodecError> {
@@ -234,6 +236,7 @@ fn read_metric(reader: &mut Reader<'_>, metric: &mut MetricEngine, format: u8) -
     if format >= CLIPPED_FORMAT && read_flag(reader)? {
         metric.past = Some(read_past(reader, metric, format)?);
     }
+    metric.stratum = read_stratum(reader, format)?;
     Ok(())
 }
 
@@ -256,63 +259,6 @@ fn read_limit(reader: &mut Reader<'_>, settings: LimitSettings, format: u8) -> R
         process,
     };
     Ok(Limit::resume(settings, sums))
-}
-
-fn write_past(writer: &mut Writer, past: &Past) {
-    write_tick(writer, past.since);
-    writer.varint(past.limits.len() as u64);
-    for limit in &past.limits {
-        let LimitSettings {
-            test,
-            limit: number,
-            edge,
-        } = *limit.settings();
-        [number, test.prior_centre]
-            .into_iter()
-            .for_each(|number| writer.float(number));
-        writer.byte(u8::from(edge.is_some()));
-        if let Some(edge) = edge {
-            writer.integer(i64::from(edge.number()));
-        }
-        write_limit(writer, &limit.sums);
-    }
-}
-
-fn read_past(reader: &mut Reader<'_>, metric: &MetricEngine, format: u8) -> Result<Past, CodecError> {
-    let since = read_tick(reader)?;
-    let tests: Vec<TestSettings> = match &metric.plan.contrast {
-        None => Vec::new(),
-        Some(ContrastPlan::Values(settings)) => vec![settings.test],
-        Some(ContrastPlan::Quantiles(settings)) => {
-            settings.iter().map(|settings| settings.exceedance.test).collect()
-        }
-    };
-    if tests.is_empty() || reader.varint("the number of frozen limits")? != tests.len() as u64 {
-        return Err(CodecError::OtherMetrics);
-    }
-    let limits: Result<Vec<Limit>, CodecError> = tests
-        .into_iter()
-        .map(|test| {
-            let frozen = read_frozen(reader)?;
-            read_limit(reader, Past::settings(test, frozen), format)
-        })
-        .collect();
-    Ok(Past {
-        since,
-        limits: limits?,
-    })
-}
-
-fn read_frozen(reader: &mut Reader<'_>) -> Result<Frozen, CodecError> {
-    let [limit, centre] = read_floats(reader)?;
-    let edge = if read_flag(reader)? {
-        let number = i16::try_from(reader.integer("a frozen edge")?).ok();
-        let edge = number.and_then(LogBin::new);
-        Some(edge.ok_or(CodecError::Malformed("a frozen edge is not that of a bin"))?)
-    } else {
-        None
-    };
-    Ok(Frozen { limit, centre, edge })
 }
 
 fn write_contrast(writer: &mut Writer, contrast: &Contrast) {

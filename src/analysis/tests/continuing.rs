@@ -2,10 +2,8 @@
 
 use super::*;
 use crate::analysis::codec::CodecError;
-use crate::analysis::metric::Compared;
 use crate::analysis::{ArmTallies, Tally};
 use proptest::prelude::*;
-use sha2::{Digest as _, Sha256};
 
 fn metrics() -> Vec<Metric> {
     vec![
@@ -217,10 +215,10 @@ fn another_policys_state_is_refused() {
         assert_eq!(refused(other), CodecError::OtherMetrics);
     }
     let mut newer = bytes.clone();
-    newer[0] = 4;
+    newer[0] = 5;
     assert_eq!(
         Engine::decode(&policy(metrics()), &newer).unwrap_err(),
-        CodecError::Format { found: 4, known: 3 }
+        CodecError::Format { found: 5, known: 4 }
     );
 }
 
@@ -269,63 +267,4 @@ fn ten_metrics_with_two_families_of_quantiles_stay_small() {
     world.pass(1_000, &all);
     let bytes = world.engine.encode().len();
     assert!(bytes < 64 * 1024, "{bytes} bytes");
-}
-
-/// What formats before 3 held of bets: those of the last four odds ratios, and none on health.
-fn without_later_bets(engine: &Engine) -> Vec<u8> {
-    let mut bytes = engine.encode();
-    bytes.truncate(bytes.len() - 8);
-    bytes[0] = 2;
-    for metric in &engine.metrics {
-        let Some(Compared::Values(contrast)) = &metric.contrast else {
-            panic!("these metrics are compared by their values")
-        };
-        let floats = |logs: &[f64]| -> Vec<u8> { logs.iter().flat_map(|log| log.to_le_bytes()).collect() };
-        let won = contrast.sums.process.logs();
-        let mut new = vec![7];
-        new.extend(floats(won));
-        match &contrast.sums.health {
-            None => new.push(0),
-            Some(health) => {
-                new.extend([1, 4]);
-                new.extend(floats(health.logs()));
-            }
-        }
-        let at = bytes.windows(new.len()).position(|window| window == new).unwrap();
-        bytes.splice(at..at + new.len(), floats(&won[3..]));
-    }
-    let checksum = Sha256::digest(&bytes);
-    bytes.extend(&checksum[..8]);
-    bytes
-}
-
-#[test]
-fn a_state_of_an_older_format_goes_on_and_later_bets_begin() {
-    let metrics = vec![score("quality"), rate("errors")];
-    let mut world = World::new(metrics.clone());
-    let values = [
-        ("quality", Values::Around(0.7), Values::Around(0.68)),
-        ("errors", Values::Chance(0.1), Values::Chance(0.15)),
-    ];
-    world.pass(5, &values);
-    let old = without_later_bets(&world.engine);
-    let mut restored = Engine::decode(&policy(metrics), &old).unwrap();
-    let of_errors = |engine: &Engine| match &engine.metrics[1].contrast {
-        Some(Compared::Values(contrast)) => contrast.sums.clone(),
-        _ => panic!("errors are compared by their values"),
-    };
-    let (before, after) = (of_errors(&world.engine), of_errors(&restored));
-    assert!(before.process.logs().iter().all(|log| *log != 0.0));
-    assert_eq!(after.process.logs()[..3], [0.0; 3]);
-    assert_eq!(after.process.logs()[3..], before.process.logs()[3..]);
-    assert_eq!(after.health.unwrap().logs(), [0.0; 4]);
-    assert_eq!(
-        (after.treatment, after.control),
-        (before.treatment, before.control)
-    );
-    assert_eq!(
-        restored.contrast(&name("quality")),
-        world.engine.contrast(&name("quality"))
-    );
-    absorb(&mut restored, &[world.tick(&values)]);
 }

@@ -18,10 +18,12 @@ mod deciding;
 mod extremes;
 mod harm;
 mod kinds;
+mod older;
 mod past;
 mod quality;
 mod sharpness;
 mod showing;
+mod sparse;
 
 /// The second at which every test begins.
 const START: i64 = 1_800_000_000;

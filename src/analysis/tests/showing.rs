@@ -229,8 +229,10 @@ fn arms_show_what_they_sent() {
     assert_eq!((errors.treatment.count, errors.treatment.mean), (20, Some(1.0)));
     assert_eq!(errors.control.last_seen, Some(Tick::new(START + 2)));
     assert_eq!(errors.treatment.last_seen, Some(Tick::new(START + 4)));
-    // No tick had both arms, so there is nothing to compare, however many there are.
-    assert_eq!((errors.difference, world.assess().treated), (None, 20));
+    // The first stratum ends with the first treated observations; the others wait for control's.
+    assert_eq!((errors.difference, world.assess().treated), (Some(1.0), 20));
+    let compared = world.engine.contrast(&name("errors")).unwrap();
+    assert_eq!((compared.treated, compared.controls), (10, 30));
 }
 
 proptest! {

@@ -35,7 +35,7 @@ pub(crate) fn problem(caution: &Caution, policy: &Policy, file: &str) -> Option<
             0,
             "see `serin plan` for what each step waits for",
         ),
-        Caution::Dominates { .. } | Caution::SeldomTogether { .. } => return None,
+        Caution::Dominates { .. } => return None,
     };
     Some(Problem {
         code: code.as_str(),
@@ -100,12 +100,6 @@ pub(crate) fn sentence(caution: &Caution) -> String {
             step + 1,
             figures::hours(*hours),
             figures::hours(*hours_without)
-        ),
-        Caution::SeldomTogether { step, share } => format!(
-            "step {} compares {} of its treated observations: the others come in seconds without any of the \
-             control arm, or with too few",
-            step + 1,
-            figures::percentage((share * 100.0).round() / 100.0)
         ),
         Caution::LongerThanBakes { hours, bake_hours } => format!(
             "the rollout takes {}, and its bakes add up to {}",

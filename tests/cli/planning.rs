@@ -144,7 +144,7 @@ fn lint_warns_of_what_the_traffic_cannot_show() {
     let rare = "{name: score, kind: rate, better: lower, margin: 0.1pp, baseline: 0.1%}";
     let rare = HASTY.replace("{name: score, kind: score, margin: 0.01}", rare);
     assert_eq!(codes(&rare, "1/s"), ["SRN922", "SRN923", "SRN925"]);
-    assert_eq!(codes(HASTY, "5/m"), ["SRN922", "SRN923", "SRN924"]);
+    assert_eq!(codes(HASTY, "20/h"), ["SRN922", "SRN923", "SRN924"]);
     let ran = serin_reading(HASTY, &[], &["lint", "-", "--traffic", "1/s"]);
     insta::assert_snapshot!(ran.good());
     let strict = ["lint", "-", "--traffic", "1/s", "--deny-warnings"];

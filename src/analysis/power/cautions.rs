@@ -16,9 +16,6 @@ const DOMINANCE: f64 = 3.0;
 /// A rollout that takes so many times its bakes is another one than the policy shows.
 const HOURS_PER_BAKES_MAX: f64 = 2.0;
 
-/// A smaller share of treated observations that is compared deserves a word.
-const TOGETHER_MIN: f64 = 0.5;
-
 /// Something to think about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Caution {
@@ -78,13 +75,6 @@ pub enum Caution {
         /// Hours that the step would take without it.
         hours_without: f64,
     },
-    /// The arms seldom have observations in the same tick, and only then they are compared.
-    SeldomTogether {
-        /// The step, from 0.
-        step: usize,
-        /// The share of treated observations that is compared.
-        share: f64,
-    },
     /// The rollout takes much longer than its bakes say.
     LongerThanBakes {
         /// Hours until promotion.
@@ -102,7 +92,6 @@ pub(super) fn of(rollout: &Rollout<'_>, steps: &[StepForecast]) -> Vec<Caution> 
         let exposure = step.exposure.ratio();
         cautions.extend(samples(rollout, index, step));
         cautions.extend(silence(rollout, index, exposure));
-        cautions.extend(together(rollout, index, exposure));
         match patience(rollout, index, step, &before) {
             Some(caution) => cautions.push(caution),
             None => cautions.extend(dominance(index, step)),
@@ -138,12 +127,6 @@ fn silence(rollout: &Rollout<'_>, index: usize, exposure: f64) -> Option<Caution
         silence_hours,
         then: rule.then,
     })
-}
-
-fn together(rollout: &Rollout<'_>, index: usize, exposure: f64) -> Option<Caution> {
-    let share = rollout.compared_share(exposure);
-    // The exposure hardly matters, the traffic does.
-    (index == 0 && share < TOGETHER_MIN).then_some(Caution::SeldomTogether { step: index, share })
 }
 
 fn patience(rollout: &Rollout<'_>, index: usize, step: &StepForecast, before: &[Stay]) -> Option<Caution> {

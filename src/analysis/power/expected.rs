@@ -36,29 +36,48 @@ pub(super) struct Stay {
 struct Flow {
     treated: f64,
     controls: f64,
-    /// Those in ticks in which the other arm has some too: no others are compared.
-    treated_used: f64,
-    controls_used: f64,
     /// Weight of the comparison (W).
     weight: f64,
 }
 
 impl Flow {
     /// Arrivals are Poisson, so that of `n` in a tick the treated ones are binomial: the mean of
-    /// `n_T n_C / n` over ticks with `λ` expected is `e (1 − e) (λ − 1 + exp(−λ))`.
+    /// `n_T n_C / n` over ticks with `λ` expected is `e (1 − e) (λ − 1 + exp(−λ))`. Where arrivals are
+    /// rarer than ticks, an observation at a time, strata weigh more than that.
     fn at(exposure: f64, conditions: &Conditions) -> Self {
         let ticks = HOUR_SECONDS / f64::from(i32::try_from(Tick::SECONDS).unwrap_or(1));
         let per_tick = conditions.observations_per_hour / ticks;
-        let (treated, controls) = (per_tick * exposure, per_tick * (1.0 - exposure));
-        let some = |mean: f64| -(-mean).exp_m1();
+        let by_tick = exposure * (1.0 - exposure) * (per_tick + (-per_tick).exp_m1());
         Self {
-            treated: ticks * treated,
-            controls: ticks * controls,
-            treated_used: ticks * treated * some(controls),
-            controls_used: ticks * controls * some(treated),
-            weight: ticks * exposure * (1.0 - exposure) * (per_tick - some(per_tick)),
+            treated: ticks * per_tick * exposure,
+            controls: ticks * per_tick * (1.0 - exposure),
+            weight: ticks * by_tick.max(per_tick * weight_of_arrival(exposure)),
         }
     }
+
+    /// The share of the weight that all observations would have in one stratum: smaller ones lose some.
+    /// What bets win is that share of what they would win in one.
+    fn share_of_weight(self) -> f64 {
+        let whole = self.treated * (self.controls / (self.treated + self.controls));
+        if whole > 0.0 { self.weight / whole } else { 0.0 }
+    }
+}
+
+/// The weight that an observation adds to the comparison on average, where they come one at a time: all of
+/// one arm, and the first of the other after them, are a stratum.
+///
+/// With a share `r` of the arm that comes first there are `k` of it with probability
+/// `(1 − r) r^(k − 1)`, so that the mean of the weight `k / (k + 1)` is
+/// `1 − (1 − r) (−ln(1 − r) − r) / r²`, and that of the observations `1 + 1 / (1 − r)`.
+fn weight_of_arrival(exposure: f64) -> f64 {
+    let arms = [exposure, 1.0 - exposure];
+    if arms.contains(&0.0) {
+        return 0.0;
+    }
+    let weight = |first: f64| 1.0 - (1.0 - first) * (-(-first).ln_1p() - first) / (first * first);
+    let observations = |first: f64| 1.0 + 1.0 / (1.0 - first);
+    let mean = |of: &dyn Fn(f64) -> f64| arms.iter().map(|first| first * of(*first)).sum::<f64>();
+    mean(&weight) / mean(&observations)
 }
 
 /// Both arms of what one test reads.
@@ -205,11 +224,13 @@ impl Data<'_> {
         let harm = coding.harm_sign() * (arms.treatment.mean - arms.control.mean);
         let (mut treatment, mut control) = (Weighed::default(), Weighed::default());
         let (mut weight, mut won, mut won_on_health) = (0.0, Won::default(), Won::default());
-        for (exposure, hours, flow) in self.flows_after(unknown) {
+        // While everybody is in one arm, nothing is compared.
+        let compared = self.flows_after(unknown).filter(|(_, _, flow)| flow.weight > 0.0);
+        for (exposure, hours, flow) in compared {
             weight += hours * flow.weight;
-            treatment.add(hours * flow.treated_used, hours * flow.weight * (1.0 - exposure));
-            control.add(hours * flow.controls_used, hours * flow.weight * exposure);
-            let share = hours * compared_share(exposure, self.conditions);
+            treatment.add(hours * flow.treated, hours * flow.weight * (1.0 - exposure));
+            control.add(hours * flow.controls, hours * flow.weight * exposure);
+            let share = hours * flow.share_of_weight();
             let (bets, on_health) = bets_per_hour(&settings, &arms, &flow);
             won.add(share, &bets);
             if let Some(on_health) = on_health {
@@ -278,14 +299,6 @@ impl Data<'_> {
             )
         })
     }
-}
-
-/// The share of an exposure's observations that is compared: the others are in ticks in which one arm is
-/// silent. What bets win is that share of what they would win without such ticks.
-pub(super) fn compared_share(exposure: f64, conditions: &Conditions) -> f64 {
-    let flow = Flow::at(exposure, conditions);
-    let whole = flow.treated * (1.0 - exposure);
-    if whole > 0.0 { flow.weight / whole } else { 0.0 }
 }
 
 /// What bets have won over all hours, as logarithms.

@@ -1,6 +1,6 @@
 //! A rollout as it is expected to go: through the steps, by the rules of `rollout::decide`.
 
-use super::expected::{Outlook, Stay, compared_share};
+use super::expected::{Outlook, Stay};
 use super::values::Values;
 use super::{Baseline, Conditions, ConditionsError, HORIZON_HOURS_MAX, StepForecast, WaitsFor};
 use crate::analysis::Verdict;
@@ -223,11 +223,6 @@ impl<'p> Rollout<'p> {
     /// Treated observations in an hour at an exposure.
     pub(super) fn treated_per_hour(&self, exposure: f64) -> f64 {
         self.conditions.observations_per_hour * exposure
-    }
-
-    /// The share of treated observations that is compared with control at an exposure.
-    pub(super) fn compared_share(&self, exposure: f64) -> f64 {
-        compared_share(exposure, self.conditions)
     }
 
     /// Hours in a step, after `before`, until `holds` says so of the tests of one metric.

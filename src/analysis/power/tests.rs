@@ -158,7 +158,7 @@ fn when_nobody_is_in_control_its_past_stands_in() {
         (
             "{name: m, kind: latency, quantiles: [90%, 95%], margin: 2%, role: goal}",
             2.0,
-            Change::Times(1.18),
+            Change::Times(1.12),
         ),
     ] {
         let policy = policy("watch: 7d", &[goal, guardrail]);
@@ -185,19 +185,15 @@ fn the_same_users_tell_less() {
 }
 
 #[test]
-fn ticks_without_both_arms_tell_nothing() {
+fn what_comes_rarely_waits_for_the_other_arm() {
     let policy = policy("analysis: {every: 1s}", &[SCORE]);
     let busy = forecast(&policy, &at(40.0), &[]).unwrap();
     let quiet = forecast(&policy, &at(0.1), &[]).unwrap();
     let treated = |forecast: &Forecast| forecast.steps[0].proofs[0].1.unwrap();
-    // (λ − 1 + exp(−λ))/λ is 0.975 at 40 in a second and 0.0484 at a tenth.
-    let ratio = treated(&quiet) / treated(&busy) / (400.0 * 0.975 / 0.048_374);
+    // Of the weight of one stratum, (λ − 1 + exp(−λ))/λ is left at 40 in a second: 0.975. One at a time, it
+    // is 0.043 28 of an observation, where 0.05 × 0.95 are the most.
+    let ratio = treated(&quiet) / treated(&busy) / (400.0 * 0.975 * 0.05 * 0.95 / 0.043_28);
     assert!((ratio - 1.0).abs() < 0.02, "{ratio}");
-    let says = |forecast: &Forecast| {
-        let mut cautions = forecast.cautions.iter();
-        cautions.any(|caution| matches!(caution, Caution::SeldomTogether { step: 0, .. }))
-    };
-    assert!(says(&quiet) && !says(&busy));
 }
 
 #[test]
@@ -212,7 +208,6 @@ fn patience_ends_as_the_policy_says() {
         | Caution::SamplesBelowGuards { .. }
         | Caution::Silence { .. }
         | Caution::Dominates { .. }
-        | Caution::SeldomTogether { .. }
         | Caution::LongerThanBakes { .. } => None,
     });
     assert_eq!(warned, Some((0, OnInconclusive::Pause)));

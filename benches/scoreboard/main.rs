@@ -166,7 +166,7 @@ const DETECTION: &str = "\
 ## 2. Treated observations until rollback
 
 Median / 90th percentile, at 5% for 3,000 s; in brackets how many were rolled back at all, where not
-all were. A quarter of the runs. `bound`: what any test at .05 needs in the mean, −ln .05 over the
+all were. `bound`: what any test at .05 needs in the mean, −ln .05 over the
 information of a treated observation and its 19 of control (Wald 1945), on the statistic that is
 compared; ratios are those of Serin's median and 90th percentile to it. `t, at the end` needs all.
 ";

@@ -8,8 +8,8 @@ use crate::trial::{Trial, Watch, trial};
 use crate::verdicts::ALPHAS;
 use std::fmt::Write as _;
 
-/// Shares of `--runs` that the tables take; a share's error is measured with all of them.
-const RUNS_PER_DETECTION: u64 = 4;
+/// Shares of `--runs` that the tables of health and harm take; those of errors and of speed take them all.
+const RUNS_PER_HEALTH: u64 = 4;
 const RUNS_PER_HARM: u64 = 5;
 
 /// How much worse the candidates of the tables of speed are.
@@ -99,12 +99,11 @@ pub(crate) fn detection(size: Size) -> anyhow::Result<String> {
         ruler.push_str("---|");
     }
     writeln!(table, " Serin, {} |\n{ruler}---|", World::ManyUsers.title())?;
-    let runs = size.runs / RUNS_PER_DETECTION;
     for (number, (measure, title, worse)) in (200..).zip(REGRESSIONS) {
         progress(&format!("detection: {title}"));
         let bound = least_treated(measure, worse, ALPHAS[0]);
         let cell = Cell::new(measure, World::Independent, Ladder::Flat, worse)?;
-        let trials = size.run(number, runs, &cell, Watch::UntilAllStop);
+        let trials = size.run(number, size.runs, &cell, Watch::UntilAllStop);
         let serin = || trials.iter().map(|trial| trial.rolled_back[0]);
         write!(
             table,
@@ -117,7 +116,7 @@ pub(crate) fn detection(size: Size) -> anyhow::Result<String> {
             write!(table, " {} |", stops(trials.iter().map(|trial| trial.peers[at])))?;
         }
         let cell = Cell::new(measure, World::ManyUsers, Ladder::Flat, worse)?;
-        let trials = size.run(number + 50, runs, &cell, Watch::UntilRollback);
+        let trials = size.run(number + 50, size.runs, &cell, Watch::UntilRollback);
         writeln!(
             table,
             " {} |",
@@ -189,7 +188,7 @@ pub(crate) fn healthy(size: Size) -> anyhow::Result<String> {
         }
         for (number, world) in (number + 5..).zip(worlds) {
             let cell = Cell::new(measure, world, Ladder::Flat, 0.0)?;
-            let runs = size.runs / RUNS_PER_DETECTION;
+            let runs = size.runs / RUNS_PER_HEALTH;
             let trials = size.run(number, runs, &cell, Watch::UntilHealth);
             write!(table, " {} |", stops(trials.iter().map(|trial| trial.healthy)))?;
         }

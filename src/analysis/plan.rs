@@ -14,17 +14,18 @@ use crate::policy::{
 
 /// Scales of the half-normal mixture in margins, and their shares (STATISTICS 1.2).
 const SCALES_IN_MARGINS: [MixturePoint; 3] = [point(1.0, 0.5), point(3.0, 0.3), point(9.0, 0.2)];
-/// Odds ratios of the Bernoulli mixture, and their shares: those of STATISTICS 1.3, and a little on small
+/// Odds ratios of the Bernoulli mixture, and their shares: those of STATISTICS 1.3, and very little on small
 /// ones. A bet on an odds ratio wins where the true one is above about its root, so that without these
-/// nothing below 1.14 could ever be found, however much is observed.
+/// nothing below 1.14 could ever be found, however much is observed; and where so much is, a smaller share
+/// costs little.
 const ODDS_RATIOS: [MixturePoint; 7] = [
-    point(1.02, 0.01),
-    point(1.06, 0.02),
-    point(1.13, 0.04),
-    point(1.3, 0.2325),
-    point(1.8, 0.2325),
-    point(3.0, 0.2325),
-    point(6.0, 0.2325),
+    point(1.02, 0.002),
+    point(1.06, 0.004),
+    point(1.13, 0.01),
+    point(1.3, 0.246),
+    point(1.8, 0.246),
+    point(3.0, 0.246),
+    point(6.0, 0.246),
 ];
 /// Parts of its margin that a healthy rate is bet to use up, and their shares.
 const HEALTH_PARTS: [MixturePoint; 4] = [

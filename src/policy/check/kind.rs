@@ -9,6 +9,9 @@ use super::super::quantity::Percentage;
 use super::super::{AMOUNT_MAX, AmountScale, LatencyStatistic, MetricKind, Quantile, Quantiles, TimeUnit};
 use std::sync::Arc;
 
+/// The highest quantile, in parts per million.
+const QUANTILE_PPM_MAX: u32 = 999_999;
+
 /// Longest unit of an amount, in characters.
 const UNIT_CHARS_MAX: usize = 32;
 
@@ -29,6 +32,23 @@ pub(super) fn check(document: &MetricDocument, problems: &mut Problems) -> Optio
         }
         KindWord::Amount => amount_scale(document, problems).map(|scale| MetricKind::Amount { scale }),
     }
+}
+
+/// A kind to hold the numbers of a metric against while its own is not sound, so that all that is wrong with
+/// them is told at once. A latency by quantiles of which one is wrong has some other one, here the highest:
+/// what is no margin of it is none of any.
+pub(super) fn stand_in(document: &MetricDocument) -> Option<MetricKind> {
+    let is_latency = matches!(document.kind.value(), Some(KindWord::Latency));
+    let is_by_quantiles = matches!(document.scale, Given::Absent)
+        && !matches!(
+            (&document.quantile, &document.quantiles),
+            (Given::Absent, Given::Absent)
+        );
+    let highest = Quantile::from_ppm(QUANTILE_PPM_MAX).filter(|_| is_latency && is_by_quantiles);
+    highest.map(|highest| MetricKind::Latency {
+        unit: TimeUnit::Seconds,
+        statistic: LatencyStatistic::Quantiles(highest.into()),
+    })
 }
 
 /// Notes keys that belong to other kinds.

@@ -120,7 +120,8 @@ fn metric(document: &MetricDocument, kind: Option<MetricKind>, problems: &mut Pr
         .resolve(WEIGHT_DEFAULT, |located| weight(located, problems));
     let role = role(document);
     let critical = critical(document, role, problems);
-    let kind = kind?;
+    let sound = kind;
+    let kind = kind.or_else(|| kind::stand_in(document))?;
     let unit = kind::shown_unit(document, kind, problems);
     let margin = document.margin.located();
     let margin = margin.and_then(|located| measure::margin(kind, located, problems));
@@ -130,7 +131,7 @@ fn metric(document: &MetricDocument, kind: Option<MetricKind>, problems: &mut Pr
         .resolve(None, |located| baseline(located, kind, problems).map(Some));
     let metric = Metric {
         name: name?,
-        kind,
+        kind: sound?,
         better: better?,
         role: role?,
         margin: margin?,

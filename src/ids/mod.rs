@@ -250,6 +250,8 @@ pub struct Exposure(u32);
 impl Exposure {
     /// Nobody.
     pub const NOBODY: Self = Self(0);
+    /// The least share above nobody: one part per million.
+    pub const LEAST: Self = Self(1);
     /// Everybody.
     pub const EVERYBODY: Self = Self(1_000_000);
 

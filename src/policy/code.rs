@@ -346,6 +346,23 @@ codes! {
     "The running rollout keeps the split it started with. A retry of its candidate under the new one gives \
      some users the other version."
 
+    ShareUnresolved "SRN914" Warning "the hash cannot tell this share from another"
+    "Hashes of other systems count in cells: 0.1% (`unleash`, `growthbook-v1`), 0.01% (`growthbook-v2`, `eppo`, \
+     `optimizely`, `statsig`) or 0.001% (`launchdarkly`). A share between two of them is rounded up, as that \
+     system's SDKs compute it."
+
+    ClientOfOtherScheme "SRN915" Warning "a client hashes otherwise than the policy"
+    "An SDK that evaluates the policy by itself must place users with the policy's hash, or they get another \
+     arm there than Serin counts them for."
+
+    ClientBeyondAscii "SRN916" Warning "a client does not hash UTF-8"
+    "Some SDKs hash something else than UTF-8, which is the same for ASCII alone. Their users with other \
+     characters in the key get another arm there than Serin counts them for."
+
+    SplitsCorrelate "SRN917" Warning "related salts draw related users"
+    "`growthbook-v1` puts the salt last, where FNV-1a hardly mixes it, so that two rollouts with salts such as \
+     `a` and `b` do not draw independent users, and one carries over into the other."
+
     TrafficBelowPatience "SRN921" Warning "a step is not passed before the patience ends"
     "With the traffic that `--traffic` names, a candidate as good as today's version is not proved healthy \
      before `inconclusive.after` is over. Widen the margin, raise the exposure of the step, or be more \

@@ -15,6 +15,7 @@ pub use kind::{
 };
 
 pub mod check;
+mod client;
 pub mod code;
 pub mod document;
 mod kind;
@@ -71,7 +72,7 @@ pub struct AssignmentRules {
     pub scheme: Scheme,
     /// Seed of the split; `None` draws it from the policy's name and the candidate version.
     pub salt: Option<Salt>,
-    /// Share that stays in control until promotion, even at 100%.
+    /// Share that stays in control until promotion, even at 100%: a whole number of the scheme's cells.
     pub holdback: Exposure,
     /// Users with a fixed arm; served, never counted.
     pub force: Forced,
@@ -89,7 +90,7 @@ pub struct Forced {
 /// Rung of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Share of users in treatment.
+    /// Share of users in treatment: a whole number of the scheme's cells, whatever the file says.
     pub exposure: Exposure,
     /// Least time in the step.
     pub bake: SignedDuration,

@@ -44,23 +44,21 @@ fn treatment(policy: &Policy, state: &RolloutState, secret: &[u8; SECRET_BYTES])
     let salt = SplitSalt::of(policy.assignment.salt.as_ref(), &policy.name, state.candidate);
     let beyond = state.phase.is_beyond_ladder();
     let step = state.phase.step().and_then(|step| policy.steps.get(step));
-    let scheme = policy.assignment.scheme;
-    let split = scheme.resolve(policy.assignment.holdback.complement());
     Some(Treatment {
         served: Served {
             label: policy.labels.treatment.clone(),
             version: Some(state.candidate),
         },
-        exposure: step.map_or(Exposure::EVERYBODY, |step| scheme.resolve(step.exposure)),
+        exposure: step.map_or(Exposure::EVERYBODY, |step| step.exposure),
         // The control label moves with the promotion: from then on nobody can be held back.
         holdback: if beyond {
             Exposure::NOBODY
         } else {
-            split.complement()
+            policy.assignment.holdback
         },
         rollout: state.id,
         generation: state.generation,
-        line: Line::new(scheme, &policy.name, &salt, secret),
+        line: Line::new(policy.assignment.scheme, &policy.name, &salt, secret),
         cluster_key: SplitKey::derive(secret, Purpose::Cluster, &salt),
         forced_treatment: Arc::new(policy.assignment.force.treatment.clone()),
         forced_control: Arc::new(policy.assignment.force.control.clone()),

@@ -13,8 +13,18 @@ use std::sync::Arc;
 /// The list of forced users, as the reader bounds it.
 type Users = Given<Items<ForcedUser, 0, FORCED_USERS_MAX>>;
 
-/// The holdback, below 100%.
-pub(super) fn holdback(given: &Given<AssignmentDocument>, problems: &mut Problems) -> Option<Exposure> {
+/// The hash scheme; Serin's own where it cannot be told, so that the rest is still checked.
+pub(super) fn scheme(given: &Given<AssignmentDocument>) -> Scheme {
+    let hash = given.value().and_then(|document| document.hash.value());
+    hash.copied().unwrap_or(Scheme::Serin)
+}
+
+/// The holdback, below 100%: a share that `scheme` can tell apart.
+pub(super) fn holdback(
+    given: &Given<AssignmentDocument>,
+    scheme: Scheme,
+    problems: &mut Problems,
+) -> Option<Exposure> {
     let absent = AssignmentDocument::default();
     let document = given.value_or(&absent)?;
     document.holdback.resolve(Exposure::NOBODY, |located| {
@@ -27,7 +37,7 @@ pub(super) fn holdback(given: &Given<AssignmentDocument>, problems: &mut Problem
                 "`holdback` must be below 100%, so that somebody is treated",
             );
         }
-        share
+        share.map(|share| scheme.resolve(share.complement()).complement())
     })
 }
 

@@ -188,9 +188,10 @@ struct Parts {
 
 impl Parts {
     fn of(spec: &SpecDocument, problems: &mut Problems) -> Self {
-        let holdback = assignment::holdback(&spec.assignment, problems);
+        let scheme = assignment::scheme(&spec.assignment);
+        let holdback = assignment::holdback(&spec.assignment, scheme, problems);
         let assignment = assignment::check(&spec.assignment, holdback, problems);
-        let ladder = steps::check(spec, problems);
+        let ladder = steps::check(spec, scheme, problems);
         if let Some(holdback) = holdback {
             steps::check_holdback(&ladder, holdback, spec, problems);
         }
@@ -202,6 +203,8 @@ impl Parts {
             lint::analysis(spec, rules, problems);
         }
         lint::steps(spec, analysis.as_ref(), problems);
+        lint::scheme(spec, problems);
+        lint::clients(spec, problems);
         lint::approval(spec, problems);
         lint::notify(spec, problems);
         Self {

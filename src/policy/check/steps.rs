@@ -6,7 +6,7 @@ use super::super::document::words::ApprovalWord;
 use super::super::document::{Located, SpecDocument, StepDocument};
 use super::super::problem::Problems;
 use super::within;
-use crate::ids::Exposure;
+use crate::ids::{Exposure, Scheme};
 use jiff::SignedDuration;
 
 /// Shortest and longest bake of a step, and watch.
@@ -26,13 +26,14 @@ pub(super) struct Ladder {
     pub(super) watch: Option<SignedDuration>,
 }
 
-pub(super) fn check(spec: &SpecDocument, problems: &mut Problems) -> Ladder {
+/// Exposures are those that `scheme` can tell apart: what is told is what is assigned.
+pub(super) fn check(spec: &SpecDocument, scheme: Scheme, problems: &mut Problems) -> Ladder {
     let mut exposures: Vec<(usize, Located<Exposure>)> = Vec::new();
     let mut steps = None;
     let mut last_bake = None;
     if let Some(items) = spec.steps.value() {
         steps = items.convert(|number, item| {
-            let exposure = exposure(number, &item.value, problems);
+            let exposure = exposure(number, &item.value, scheme, problems);
             if let Some(exposure) = &exposure {
                 exposures.push((number, exposure.clone()));
             }
@@ -59,7 +60,12 @@ pub(super) fn check(spec: &SpecDocument, problems: &mut Problems) -> Ladder {
     }
 }
 
-fn exposure(number: usize, document: &StepDocument, problems: &mut Problems) -> Option<Located<Exposure>> {
+fn exposure(
+    number: usize,
+    document: &StepDocument,
+    scheme: Scheme,
+    problems: &mut Problems,
+) -> Option<Located<Exposure>> {
     let located = document.exposure.located()?;
     let exposure = Exposure::from_ppm(located.value.ppm()).ok();
     let exposure = exposure.filter(|exposure| *exposure > Exposure::NOBODY);
@@ -70,7 +76,7 @@ fn exposure(number: usize, document: &StepDocument, problems: &mut Problems) -> 
             format!("the exposure of step {number} must be above 0% and at most 100%"),
         );
     }
-    exposure.map(|exposure| located.at(exposure))
+    exposure.map(|exposure| located.at(scheme.resolve(exposure)))
 }
 
 fn step(

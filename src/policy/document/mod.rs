@@ -7,19 +7,21 @@
 use super::problem::{Problems, Span};
 use super::quantity::{Percentage, Quantity};
 use super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Quantiles, Role};
-use crate::ids::Scheme;
 use jiff::SignedDuration;
 use node::Node;
 use read::{Fields, Key, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use value::{ForcedUser, Items, Named};
+use value::{Items, Named};
 use words::{ApprovalWord, BeforeWord, KindWord, ScaleWord, VersusWord};
 
+pub(crate) use assignment::{AssignmentDocument, ForceDocument};
 use read::Section;
 pub(crate) use read::{Given, Located};
 
+pub use assignment::FORCED_USERS_MAX;
 pub use node::FILE_BYTES_MAX;
 
+mod assignment;
 mod node;
 mod read;
 pub(crate) mod suggest;
@@ -33,9 +35,6 @@ pub const STEPS_MAX: usize = 20;
 
 /// Most metrics of a policy.
 pub const METRICS_MAX: usize = 50;
-
-/// Most users that are forced into one arm.
-pub const FORCED_USERS_MAX: usize = 1_000;
 
 /// Most webhooks of a policy.
 pub const WEBHOOKS_MAX: usize = 16;
@@ -176,40 +175,6 @@ pub(crate) struct LabelsDocument {
     /// Points at the candidate while a rollout runs.
     #[schemars(default, extend("default" = "canary", "pattern" = "^[a-z0-9_.-]{1,36}$"))]
     pub(crate) treatment: Given<String>,
-}
-
-/// How users are split.
-#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
-#[schemars(rename = "Assignment", deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct AssignmentDocument {
-    #[schemars(skip)]
-    pub(crate) span: Span,
-    /// How users are placed on the hash line.
-    #[schemars(default, extend("default" = "serin"))]
-    pub(crate) hash: Given<Scheme>,
-    /// Seed of the split; without it, each candidate draws other users.
-    #[schemars(default, extend("maxLength" = 128))]
-    pub(crate) salt: Given<String>,
-    /// Share that stays in control until promotion: a percentage below 100%.
-    #[schemars(default, extend("default" = "0%"))]
-    pub(crate) holdback: Given<Percentage>,
-    /// Users with a fixed arm; they are served, never counted.
-    #[schemars(default)]
-    pub(crate) force: Given<ForceDocument>,
-}
-
-/// Users with a fixed arm.
-#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
-#[schemars(rename = "Force", deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct ForceDocument {
-    #[schemars(skip)]
-    pub(crate) span: Span,
-    /// Users who always get the candidate while a rollout runs.
-    #[schemars(default)]
-    pub(crate) treatment: Given<Items<ForcedUser, 0, FORCED_USERS_MAX>>,
-    /// Users who always get the stable version.
-    #[schemars(default)]
-    pub(crate) control: Given<Items<ForcedUser, 0, FORCED_USERS_MAX>>,
 }
 
 /// Rung of the ladder.
@@ -431,6 +396,7 @@ section! {
         optional salt "salt",
         optional holdback "holdback",
         optional force "force",
+        optional clients "clients",
     }
     ForceDocument at "spec.assignment.force" {
         optional treatment "treatment",

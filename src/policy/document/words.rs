@@ -1,5 +1,6 @@
 //! The closed sets of words in a policy file, each with what it says.
 
+use super::super::client::Client;
 use super::super::code::Code;
 use super::super::problem::Problems;
 use super::super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Role};
@@ -116,6 +117,26 @@ words! { Scheme:
     "eppo" => Self::Eppo, "Eppo; the salt is that of the split's shards";
     "optimizely" => Self::Optimizely, "Optimizely; the salt is the experiment's id";
     "statsig" => Self::Statsig, "Statsig; the salt is `{gate salt}.{rule salt}`";
+}
+
+words! { Client:
+    "growthbook-js" => Self::GrowthBookJs, "`@growthbook/growthbook`";
+    "growthbook-python" => Self::GrowthBookPython, "`growthbook` of PyPI";
+    "growthbook-rust" => Self::GrowthBookRust, "`growthbook-rust`";
+    "unleash-node" => Self::UnleashNode, "`unleash-client` of npm; differs beyond ASCII";
+    "unleash-python" => Self::UnleashPython, "`UnleashClient` of PyPI, and others on yggdrasil";
+    "flagd-js" => Self::FlagdJs, "`@openfeature/flagd-core`: second generation; differs beyond ASCII";
+    "flagd-go" => Self::FlagdGo, "flagd itself: second generation";
+    "flagd-python" => Self::FlagdPython, "`openfeature-flagd-core` of PyPI: third generation";
+    "flagd-rust" => Self::FlagdRust, "`flagd-evaluation-engine`: third generation";
+}
+
+impl Client {
+    /// The word.
+    pub(crate) fn as_str(self) -> &'static str {
+        let word = Self::WORDS.iter().find(|word| word.value == self);
+        word.map_or("", |word| word.text)
+    }
 }
 
 /// The word after `approval` of a step.

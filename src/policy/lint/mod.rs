@@ -10,6 +10,9 @@ use super::quantity::{show_duration, show_hundredths};
 use super::{AnalysisRules, ArmLabels, Better, Metric, OnInconclusive, OnNoData, Policy, Role, document};
 use crate::ids::Exposure;
 
+mod assignment;
+pub(crate) use assignment::{clients, scheme};
+
 /// Fewest verdicts that make a bake worth its name.
 const VERDICTS_PER_BAKE_MIN: i32 = 3;
 

@@ -1,0 +1,91 @@
+//! Shares that a hash scheme cannot tell apart, and SDKs that would not agree with Serin.
+
+use super::super::code::Code;
+use super::super::document::{Located, SpecDocument};
+use super::super::problem::Problems;
+use super::super::quantity::Percentage;
+use crate::ids::{Exposure, Scheme};
+
+/// A scheme that is too coarse for what the policy says, or that draws related users again.
+pub(crate) fn scheme(spec: &SpecDocument, problems: &mut Problems) {
+    let assignment = spec.assignment.value();
+    let Some(hash) = assignment.and_then(|assignment| assignment.hash.located()) else {
+        return;
+    };
+    let scheme = hash.value;
+    if scheme == Scheme::GrowthBookV1 {
+        problems.add_with_help(
+            Code::SplitsCorrelate,
+            hash.span,
+            "salts that differ in their last characters alone draw related users with `growthbook-v1`",
+            "use `growthbook-v2`, unless users must keep the buckets that they have",
+        );
+    }
+    let steps = spec.steps.value();
+    for (_, step) in steps.into_iter().flat_map(|steps| steps.usable()) {
+        if let Some(exposure) = step.value.exposure.located() {
+            resolution("exposure", scheme, exposure, problems);
+        }
+    }
+    if let Some(holdback) = assignment.and_then(|assignment| assignment.holdback.located()) {
+        resolution("holdback", scheme, holdback, problems);
+    }
+}
+
+fn resolution(what: &str, scheme: Scheme, written: &Located<Percentage>, problems: &mut Problems) {
+    let Ok(share) = Exposure::from_ppm(written.value.ppm()) else {
+        return;
+    };
+    // The holdback is what the largest share in treatment leaves.
+    let resolved = match what {
+        "holdback" => scheme.resolve(share.complement()).complement(),
+        _ => scheme.resolve(share),
+    };
+    if resolved != share {
+        let cell = scheme.resolve(Exposure::LEAST);
+        problems.add_with_help(
+            Code::ShareUnresolved,
+            written.span,
+            format!("`{scheme}` counts in steps of {cell}, so that this {what} of {share} is {resolved}"),
+            format!("write {resolved}, or use a finer hash"),
+        );
+    }
+}
+
+/// SDKs that would put users into other arms than Serin.
+pub(crate) fn clients(spec: &SpecDocument, problems: &mut Problems) {
+    let Some(assignment) = spec.assignment.value() else {
+        return;
+    };
+    let Some(scheme) = assignment.hash.value_or(&Scheme::Serin).copied() else {
+        return;
+    };
+    let clients = assignment.clients.value();
+    for (_, client) in clients.into_iter().flat_map(|clients| clients.usable()) {
+        let name = client.value.as_str();
+        let schemes: Vec<String> = client
+            .value
+            .schemes()
+            .iter()
+            .map(|scheme| format!("`{scheme}`"))
+            .collect();
+        if !client.value.schemes().contains(&scheme) {
+            problems.add_with_help(
+                Code::ClientOfOtherScheme,
+                client.span,
+                format!(
+                    "`{name}` hashes with {}, and this policy with `{scheme}`: it puts users into other arms",
+                    schemes.join(" or ")
+                ),
+                "give such applications a policy of their own, or let them ask over OFREP or HTTP",
+            );
+        } else if client.value.differs_beyond_ascii() {
+            problems.add_with_help(
+                Code::ClientBeyondAscii,
+                client.span,
+                format!("`{name}` does not hash UTF-8: user keys beyond ASCII get other arms there"),
+                "use ASCII user keys, such as ids, or let such applications ask over OFREP or HTTP",
+            );
+        }
+    }
+}

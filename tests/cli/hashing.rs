@@ -96,6 +96,39 @@ fn every_row_of_every_scheme_is_what_its_sdks_say() {
 }
 
 #[test]
+fn users_at_a_boundary_get_what_the_real_sdks_gave_them() {
+    let rows = rows(include_str!("../conformance/assignment/boundaries.json"));
+    for (scheme, at_least) in [
+        ("flagd-v3", 50),
+        ("launchdarkly", 30),
+        ("eppo", 50),
+        ("optimizely", 50),
+        ("statsig", 80),
+    ] {
+        let rows: Vec<_> = rows
+            .iter()
+            .filter(|row| row["scheme"] == scheme)
+            .cloned()
+            .collect();
+        assert!(rows.len() >= at_least, "{scheme}");
+        for (row, answer) in rows.iter().zip(hash(scheme, &asked(&rows)).json_lines()) {
+            for (field, expected) in row {
+                assert!(
+                    is_same(&answer[field], expected),
+                    "{scheme}, `{field}` of {row:?}: {answer}"
+                );
+            }
+            // What these SDKs decide by a shard or a bucket, the row has beside it.
+            if let Some(is_in) = row.get("is_in") {
+                let place = answer.get("expect_shard").unwrap_or(&answer["expect_bucket"]);
+                let is_below = place.as_u64().unwrap() < row["end"].as_u64().unwrap();
+                assert_eq!(is_in, &Value::Bool(is_below), "{row:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn both_readings_of_a_rollout_s_edge_are_given() {
     let mut edges = 0;
     for (scheme, vectors) in &VECTORS[..2] {

@@ -12,3 +12,6 @@ mod pacing;
 
 #[path = "langfuse_registry/reading.rs"]
 mod reading;
+
+#[path = "langfuse_registry/serving.rs"]
+mod serving;

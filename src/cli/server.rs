@@ -11,7 +11,7 @@ use crate::controller::{self, Controller};
 use crate::ids::RegistryName;
 use crate::registry::embedded::Embedded;
 use crate::registry::langfuse::transport::{Http, Keys, http_client};
-use crate::registry::langfuse::{Langfuse, Manner};
+use crate::registry::langfuse::{CacheManner, Langfuse, Manner};
 use crate::registry::{HookSecret, Registry};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -284,6 +284,10 @@ fn langfuse(
     let manner = Manner {
         requests_per_minute: settings.requests_per_minute,
         look_every: settings.look_every,
+        cache: CacheManner {
+            fresh: settings.cache_fresh,
+            stale: settings.cache_stale,
+        },
     };
     Ok(Langfuse::new(Arc::new(http), manner, clock.clone()))
 }

@@ -14,6 +14,10 @@ use std::time::Duration;
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(5);
 /// Shortest and longest time between two looks at the same label of somebody else's registry.
 const LOOK_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
+/// Shortest and longest time for which a prompt that was read is as good as read now.
+const CACHE_FRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+/// Longest time beyond that in which it is still served.
+const CACHE_STALE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 86_400);
 /// Fewest and most requests a minute that somebody else's registry is asked.
 const REQUESTS_PER_MINUTE: RangeInclusive<u32> = 10..=100_000;
 /// Longest key that is read from a file or variable, in bytes.
@@ -45,6 +49,11 @@ pub struct LangfuseSettings {
     pub look_every: Duration,
     /// Most requests a minute, from 10 to 100,000; 600 by default.
     pub requests_per_minute: u32,
+    /// How long a prompt that was read is served without asking, from 1 s to 1 h; 1 min by default.
+    pub cache_fresh: Duration,
+    /// How long beyond that it is served while it is asked for anew, up to 7 d; 1 h by default. Then it is
+    /// refused.
+    pub cache_stale: Duration,
 }
 
 /// Text that is never shown.
@@ -73,6 +82,8 @@ pub(super) struct LangfuseEntry {
     timeout: Duration,
     look_every: Duration,
     requests_per_minute: u32,
+    cache_fresh: Duration,
+    cache_stale: Duration,
 }
 
 /// Where a key is.
@@ -93,6 +104,14 @@ struct Wire {
     timeout: Option<Length>,
     look_every: Option<Length>,
     requests_per_minute: Option<u32>,
+    cache: Option<CacheWire>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CacheWire {
+    fresh: Option<Length>,
+    stale: Option<Length>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -194,6 +213,7 @@ fn embedded(wire: &Wire) -> Result<Entry, String> {
         ("timeout", wire.timeout.is_some()),
         ("lookEvery", wire.look_every.is_some()),
         ("requestsPerMinute", wire.requests_per_minute.is_some()),
+        ("cache", wire.cache.is_some()),
     ];
     match foreign.into_iter().find(|(_, is_set)| *is_set) {
         Some((name, _)) => Err(format!("`{name}` means nothing to the kind `embedded`")),
@@ -210,7 +230,11 @@ fn langfuse(wire: Wire) -> Result<Entry, String> {
         let (least, most) = REQUESTS_PER_MINUTE.into_inner();
         return Err(format!("`requestsPerMinute` must be from {least} to {most}"));
     }
+    let cache = wire.cache.unwrap_or_default();
+    let (fresh, stale) = (Duration::from_secs(60), Duration::from_secs(3_600));
     Ok(Entry::Langfuse(Box::new(LangfuseEntry {
+        cache_fresh: within("cache.fresh", cache.fresh, &CACHE_FRESH, fresh)?,
+        cache_stale: within("cache.stale", cache.stale, &CACHE_STALE, stale)?,
         base_url: needed(wire.base_url, "baseUrl")?.0,
         public_key: needed(wire.public_key, "publicKey")?,
         secret_key: needed(wire.secret_key, "secretKey")?,
@@ -263,6 +287,8 @@ impl Entry {
             timeout: entry.timeout,
             look_every: entry.look_every,
             requests_per_minute: entry.requests_per_minute,
+            cache_fresh: entry.cache_fresh,
+            cache_stale: entry.cache_stale,
         })))
     }
 }

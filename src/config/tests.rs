@@ -104,6 +104,7 @@ registries:
     timeout: 500ms
     lookEvery: 2s
     requestsPerMinute: 1000
+    cache: {fresh: 30s, stale: 2h}
 ";
 
 #[test]
@@ -128,6 +129,8 @@ fn a_langfuse_is_named_by_its_address_and_where_its_keys_are() {
     assert_eq!(langfuse.timeout, Duration::from_millis(500));
     assert_eq!(langfuse.look_every, Duration::from_secs(2));
     assert_eq!(langfuse.requests_per_minute, 1000);
+    assert_eq!(langfuse.cache_fresh, Duration::from_secs(30));
+    assert_eq!(langfuse.cache_stale, Duration::from_hours(2));
     let shown = format!("{settings:?}");
     for hidden in ["wide", "deep", "steep"] {
         assert!(!shown.contains(hidden), "{shown}");
@@ -162,6 +165,8 @@ fn problems_of_registries_name_the_setting_and_never_a_key() {
         reached("timeout: 1m"),
         reached("lookEvery: 10ms"),
         reached("requestsPerMinute: 0"),
+        reached("cache: {fresh: 0s}"),
+        reached("cache: {stale: 8d}"),
         reached("lookevery: 5s"),
     ]
     .join("\n");
@@ -177,6 +182,8 @@ fn problems_of_registries_name_the_setting_and_never_a_key() {
     serin.yaml:1: `registries.ours`: `timeout` must be from 100ms to 5s
     serin.yaml:1: `registries.ours`: `lookEvery` must be from 1s to 300s
     serin.yaml:1: `registries.ours`: `requestsPerMinute` must be from 10 to 100000
+    serin.yaml:1: `registries.ours`: `cache.fresh` must be from 1s to 3600s
+    serin.yaml:1: `registries.ours`: `cache.stale` must be from 0ns to 604800s
     serin.yaml:1: `registries.ours.lookevery`: there is no setting of this name, did you mean `lookEvery`?
     ");
 }

@@ -5,6 +5,7 @@ use crate::prompt::{Evaluation, LabelRequest, PromptError, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A system that keeps prompts and labels.
@@ -67,6 +68,41 @@ pub struct LabelState {
     pub version: Version,
     /// Who moved it there, where the system tells.
     pub by: Option<Actor>,
+}
+
+/// A version for an application.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// The version.
+    pub version: Arc<PromptVersion>,
+    /// The labels that it had when it was read.
+    pub labels: Arc<[Label]>,
+    /// Where it comes from.
+    pub source: ReadFrom,
+    /// How long ago it was read.
+    pub age: Duration,
+}
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// The registry was asked.
+    Registry,
+    /// It was read lately.
+    Cache,
+    /// It was read a while ago, and the registry is being asked.
+    Stale,
+}
+
+impl ReadFrom {
+    /// The word for it in answers and counters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::Cache => "cache",
+            Self::Stale => "stale",
+        }
+    }
 }
 
 /// What a registry's journal says of a move.
@@ -143,4 +179,5 @@ pub mod embedded;
 pub mod in_memory;
 pub mod langfuse;
 
+pub use self::langfuse::Langfuse;
 pub use self::langfuse::webhook::{HookRefused, HookSecret};

@@ -55,6 +55,7 @@ async fn looks_leave_room_for_moves_in_the_budget() {
     let manner = Manner {
         requests_per_minute: 120,
         look_every: Duration::ZERO,
+        ..Manner::default()
     };
     let world = world_with(manner).await;
     let mut looks = 0;

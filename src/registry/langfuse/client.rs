@@ -5,6 +5,7 @@ use super::transport::{Method, NoReply, Reply, Request, Transport};
 use super::wire::{RateLimit, Refusal, Row};
 use crate::clock::Clock;
 use crate::ids::{Label, PromptName, Version};
+use crate::prompt::composition::Which;
 use crate::registry::RegistryError;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,13 @@ pub(super) struct Client {
     transport: Arc<dyn Transport>,
     clock: Clock,
     pace: Mutex<Pace>,
+}
+
+/// How a prompt is wanted that refers to others.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    AsWritten,
+    Resolved,
 }
 
 /// What came of a request that changes something.
@@ -56,16 +64,8 @@ impl Client {
         label: &Label,
         urgency: Urgency,
     ) -> Result<Option<Row>, RegistryError> {
-        let row = self.row(prompt, "label", label.to_string(), urgency).await?;
-        match &row {
-            Some(row) if !row.labels.iter().any(|held| held == label.as_str()) => {
-                Err(RegistryError::Unavailable(format!(
-                    "it was asked for label `{label}` of prompt `{prompt}` and answered version {}, which has it not",
-                    row.version
-                )))
-            }
-            Some(_) | None => Ok(row),
-        }
+        let which = Which::Label(label.clone());
+        self.row(prompt, &which, Form::AsWritten, urgency).await
     }
 
     /// One version; none when there is no such version.
@@ -75,27 +75,36 @@ impl Client {
         version: Version,
         urgency: Urgency,
     ) -> Result<Option<Row>, RegistryError> {
-        let row = self.row(prompt, "version", version.to_string(), urgency).await?;
-        match &row {
-            Some(row) if row.version != version.get() => Err(RegistryError::Unavailable(format!(
-                "it was asked for version {version} of prompt `{prompt}` and answered version {}",
-                row.version
-            ))),
-            Some(_) | None => Ok(row),
-        }
+        let which = Which::Version(version);
+        self.row(prompt, &which, Form::AsWritten, urgency).await
+    }
+
+    /// A version with its references to other prompts replaced by their texts; none when there is none.
+    pub(super) async fn resolved(
+        &self,
+        prompt: &PromptName,
+        which: &Which,
+        urgency: Urgency,
+    ) -> Result<Option<Row>, RegistryError> {
+        self.row(prompt, which, Form::Resolved, urgency).await
     }
 
     async fn row(
         &self,
         prompt: &PromptName,
-        key: &'static str,
-        value: String,
+        which: &Which,
+        form: Form,
         urgency: Urgency,
     ) -> Result<Option<Row>, RegistryError> {
+        let asked = match which {
+            Which::Label(label) => ("label", label.to_string()),
+            Which::Version(version) => ("version", version.to_string()),
+        };
+        let resolve = matches!(form, Form::Resolved).to_string();
         let request = Request {
             method: Method::Get,
             path: path(prompt, &[])?,
-            query: vec![(key, value), ("resolve", "false".to_owned())],
+            query: vec![asked, ("resolve", resolve)],
             body: None,
         };
         self.admit(urgency)?;
@@ -104,13 +113,10 @@ impl Client {
             return Ok(None);
         }
         let row: Row = self.expect(&reply)?;
-        if row.name != prompt.as_str() {
-            let found = shown(&row.name);
-            return Err(RegistryError::Unavailable(format!(
-                "it was asked for prompt `{prompt}` and answered `{found}`"
-            )));
+        match mistaken(prompt, which, &row) {
+            Some(found) => Err(RegistryError::Unavailable(found)),
+            None => Ok(Some(row)),
         }
-        Ok(Some(row))
     }
 
     /// Adds a label to a version, which takes it away from every other version.
@@ -174,6 +180,26 @@ impl Client {
     fn pace(&self) -> MutexGuard<'_, Pace> {
         // Each change of it is one assignment, so a panic elsewhere leaves it whole.
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is wrong with an answer that is not what was asked for.
+fn mistaken(prompt: &PromptName, which: &Which, row: &Row) -> Option<String> {
+    let version = row.version;
+    if row.name != prompt.as_str() {
+        let found = shown(&row.name);
+        return Some(format!(
+            "it was asked for prompt `{prompt}` and answered `{found}`"
+        ));
+    }
+    match which {
+        Which::Label(label) if !row.labels.iter().any(|held| held == label.as_str()) => Some(format!(
+            "it was asked for label `{label}` of prompt `{prompt}` and answered version {version}, which has it not"
+        )),
+        Which::Version(asked) if asked.get() != version => Some(format!(
+            "it was asked for version {asked} of prompt `{prompt}` and answered version {version}"
+        )),
+        Which::Label(_) | Which::Version(_) => None,
     }
 }
 

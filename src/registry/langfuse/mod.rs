@@ -11,7 +11,9 @@
 //!   between the first two. Serin moves only what a committed transition asks for, one move at a time,
 //!   and a label that is elsewhere is left there and pauses the rollout.
 //! - **No fences.** A `PATCH` whose answer was lost may be carried out late; see
-//!   [`LATE_MOVE_SECONDS_MAX`].
+//!   [`LATE_MOVE_SECONDS_MAX`]. What nobody can mend: carried out after a person has moved the same
+//!   label, it overruns them. Their move has paused the rollout by then, and the audit tells of the
+//!   move that got no answer.
 //! - **No journal**: who moved a label is not told. Serin's own audit has its moves.
 //! - **The list does not say who holds which label**: it shows the union over all versions. So there
 //!   is one `GET` for each label that a policy steers.
@@ -21,19 +23,23 @@
 //! - Should `PATCH` come to replace labels instead of adding them (there is a pull request that does), the answer shows it,
 //!   and the log says so.
 
+mod cache;
 mod client;
 pub mod pace;
+mod shelf;
 pub mod transport;
 pub mod webhook;
 mod wire;
 
 use self::client::{Change, Client};
 use self::pace::Urgency;
+use self::shelf::Shelf;
 use self::transport::Transport;
 use self::wire::Row;
-use super::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError};
+use super::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError, Served};
 use crate::clock::Clock;
 use crate::ids::{Label, PromptName, Version};
+use crate::prompt::composition::Which;
 use crate::prompt::labels::LATEST;
 use crate::prompt::{Evaluation, PromptVersion};
 use crate::rollout::LabelMove;
@@ -62,6 +68,17 @@ pub struct Manner {
     /// Shortest time between two looks at the same label; a policy with a shorter `every` is told what
     /// was seen at the last look.
     pub look_every: Duration,
+    /// How long prompts are kept for applications.
+    pub cache: CacheManner,
+}
+
+/// How long a prompt that was read is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheManner {
+    /// So long it is as good as read now.
+    pub fresh: Duration,
+    /// So long beyond that it is still served, while it is asked for again; then it is refused.
+    pub stale: Duration,
 }
 
 impl Default for Manner {
@@ -69,14 +86,25 @@ impl Default for Manner {
         Self {
             requests_per_minute: 600,
             look_every: Duration::from_secs(5),
+            cache: CacheManner::default(),
+        }
+    }
+}
+
+impl Default for CacheManner {
+    fn default() -> Self {
+        Self {
+            fresh: Duration::from_secs(60),
+            stale: Duration::from_secs(3_600),
         }
     }
 }
 
 /// A project of a Langfuse.
 pub struct Langfuse {
-    client: Client,
+    client: Arc<Client>,
     manner: Manner,
+    shelf: Arc<Shelf>,
     seen: Mutex<BTreeMap<(PromptName, Label), Seen>>,
 }
 
@@ -90,11 +118,26 @@ struct Seen {
 impl Langfuse {
     /// The project that `transport` leads to.
     pub fn new(transport: Arc<dyn Transport>, manner: Manner, clock: Clock) -> Self {
+        let client = Arc::new(Client::new(transport, clock, manner.requests_per_minute));
         Self {
-            client: Client::new(transport, clock, manner.requests_per_minute),
+            shelf: Arc::new(Shelf::new(Arc::clone(&client), manner.cache)),
+            client,
             manner,
             seen: Mutex::default(),
         }
+    }
+
+    /// A version as applications are to have it, with its references to other prompts replaced by Langfuse
+    /// itself: fresh from the cache, else stale while it is asked for anew, else read now.
+    ///
+    /// However many ask for the same, Langfuse is asked once.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::NotFound`] when there is no such prompt, version or label, whatever other labels
+    /// there are; the others when it cannot be read, and what was read is too old.
+    pub async fn serve(&self, prompt: &PromptName, which: &Which) -> Result<Served, RegistryError> {
+        self.shelf.serve(prompt, which).await
     }
 
     /// Where a label points; none when no version holds it.
@@ -130,6 +173,7 @@ impl Langfuse {
     }
 
     fn remember(&self, prompt: &PromptName, label: &Label, version: Option<Version>) {
+        self.shelf.saw(prompt, label, version);
         let at = self.client.clock().now();
         let mut seen = self.seen();
         if seen.len() >= LABELS_REMEMBERED_MAX {

@@ -11,6 +11,8 @@ mod contract;
 mod cors;
 #[path = "api/document.rs"]
 mod document;
+#[path = "api/elsewhere.rs"]
+mod elsewhere;
 #[path = "api/events.rs"]
 mod events;
 #[path = "api/hooks.rs"]

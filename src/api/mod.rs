@@ -22,7 +22,9 @@ mod page;
 mod policies;
 pub mod problem;
 mod prompt_labels;
+mod prompt_reading;
 mod prompt_versions;
+mod prompt_warming;
 mod prompts;
 mod query;
 mod rollouts;
@@ -39,7 +41,7 @@ use crate::clock::Clock;
 use crate::config::{AllowedOrigins, Limits};
 use crate::controller::ControllerHandle;
 use crate::ids::RegistryName;
-use crate::registry::HookSecret;
+use crate::registry::{HookSecret, Langfuse};
 use crate::source::traces::Traces;
 use crate::store::{Secret, Store};
 use crate::telemetry::Telemetry;
@@ -52,6 +54,7 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use self::events::{Following, kept_alive};
 pub use self::extract::TokenName;
 pub use self::openapi::document;
+pub use self::prompt_warming::keep_warm;
 pub use self::serve::serve;
 
 /// Everything that handlers read and ask.
@@ -64,6 +67,7 @@ pub struct App {
     telemetry: Arc<Telemetry>,
     limits: Limits,
     hooks: BTreeMap<RegistryName, HookSecret>,
+    langfuses: BTreeMap<RegistryName, Arc<Langfuse>>,
     in_flight: InFlight,
     subscribers: Arc<Semaphore>,
     followers: Arc<Semaphore>,
@@ -113,6 +117,7 @@ impl App {
             telemetry: parts.telemetry,
             limits: parts.limits,
             hooks: parts.hooks,
+            langfuses: BTreeMap::new(),
         }
     }
 
@@ -123,6 +128,12 @@ impl App {
             allowed_origins,
             ..self
         }
+    }
+
+    /// With the registries that are a Langfuse: prompts of theirs are served too.
+    #[must_use]
+    pub fn with_langfuses(self, langfuses: BTreeMap<RegistryName, Arc<Langfuse>>) -> Self {
+        Self { langfuses, ..self }
     }
 
     /// The controller to read and ask.

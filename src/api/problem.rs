@@ -85,6 +85,8 @@ codes! {
     UnknownToken NOT_FOUND "unknown_token" "There is no such token"
     /// No registry of that name takes webhooks.
     UnknownHook NOT_FOUND "unknown_hook" "No such registry takes webhooks"
+    /// No registry of that name is in the settings.
+    UnknownRegistry NOT_FOUND "unknown_registry" "There is no such registry"
     /// No policy steers the prompt.
     NoPolicyForPrompt NOT_FOUND "no_policy_for_prompt" "No policy steers this prompt"
     /// The route has other methods.

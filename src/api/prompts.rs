@@ -1,4 +1,5 @@
-//! Prompts of the embedded registry: lists, versions to fetch, versions compiled.
+//! Prompts: lists and new versions of the embedded registry; versions to fetch and versions compiled,
+//! of any.
 
 use super::App;
 use super::access::{Allowed, MayAssign, Operate};
@@ -6,29 +7,25 @@ use super::extract::{JsonBody, Path, version};
 use super::page::Page;
 use super::problem::{Code, LineError, Problem};
 use super::prompt_labels::refuse_guarded;
+use super::prompt_reading::{Asked, resolve};
 use super::query::{Query, parsed};
 use super::rollouts::field;
 use super::schema::{DnsLabel, LabelText, PromptNameText, UserKeyText, VersionNumber};
-use super::views::assignment::AssignmentView;
 use super::views::prompt::{CompiledView, KindView, ResolvedView, SummariesView, SummaryView, VersionView};
 use super::views::prompt_body::{CompileBody, NewVersionBody};
-use super::views::span::SpanAttributesView;
-use crate::ids::{Justification, Label, PolicyName, PromptName, RegistryName, UserKey, Version};
-use crate::policy::Policy;
-use crate::prompt::labels::LATEST;
+use crate::ids::{InvalidId, Justification, Label, PolicyName, PromptName, RegistryName, Version};
 use crate::prompt::template::{CompileError, compile, contract};
-use crate::prompt::{Draft, LabelRequest, PromptError, PromptSummary, PromptVersion, Template};
+use crate::prompt::{Draft, LabelRequest, Template};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The label of a prompt that is fetched without saying which.
-const LABEL_DEFAULT: &str = "production";
+pub(super) const LABEL_DEFAULT: &str = "production";
 /// Most labels that a new version is given at once.
 const LABELS_MAX: usize = 20;
 
@@ -171,8 +168,9 @@ fn draft(body: NewVersionBody) -> Result<Draft, Problem> {
 /// A version of a prompt: by label, by number, or the one that a user is assigned.
 ///
 /// Without `label`, `version` and `user` the label is `production`. A label that does not exist is 404;
-/// there is no falling back to another. With `user` the policy that steers the prompt decides. Needs
-/// the scope `assign`.
+/// there is no falling back to another. With `user` the policy that steers the prompt decides, and the
+/// prompt is read in that policy's registry; else in `registry`, or in Serin's own. References to other
+/// prompts are replaced by their texts. Needs the scope `assign`.
 #[utoipa::path(
     get,
     path = "/v1/prompts/{prompt}",
@@ -183,12 +181,17 @@ fn draft(body: NewVersionBody) -> Result<Draft, Problem> {
         ("version" = inline(Option<VersionNumber>), Query),
         ("user" = inline(Option<UserKeyText>), Query),
         ("policy" = inline(Option<DnsLabel>), Query),
+        ("registry" = inline(Option<DnsLabel>), Query),
     ),
     responses(
-        (status = 200, description = "the version", body = ResolvedView),
-        (status = 404, description = "no such prompt, version or label, or no policy steers it"),
+        (status = 200, description = "the version", body = ResolvedView, headers(
+            ("X-Serin-Prompt-Source" = String, description = "`registry`, `cache` or `stale`"),
+            ("Age" = u64, description = "seconds since it was read in its registry"),
+        )),
+        (status = 404, description = "no such prompt, version, label or registry, or no policy steers it"),
         (status = 409, description = "several policies steer the prompt: name one"),
-        (status = 422, description = "more than one of label, version and user is given"),
+        (status = 422, description = "more than one of label, version and user is given, or a part of the prompt is missing"),
+        (status = 503, description = "the registry does not answer, and what was read of it is too old"),
     )
 )]
 async fn fetch(
@@ -196,28 +199,27 @@ async fn fetch(
     _: MayAssign,
     Path(prompt): Path<PromptName>,
     query: Query,
-) -> Result<Json<ResolvedView>, Problem> {
-    let [label, number, user, policy] = query.fields(["label", "version", "user", "policy"])?;
+) -> Result<(HeaderMap, Json<ResolvedView>), Problem> {
+    let [label, number, user, policy, registry] =
+        query.fields(["label", "version", "user", "policy", "registry"])?;
     let bad = || Problem::new(Code::BadQuery, "`version` must be a whole number from 1");
-    let which = Which {
+    let asked = Asked {
         label: parsed("label", label)?,
         version: number.map(|text| version(&text).ok_or_else(bad)).transpose()?,
         user: user.as_deref(),
         policy: parsed("policy", policy)?,
+        registry: parsed("registry", registry)?,
         refusal: Code::BadQuery,
     };
-    let Resolved {
-        version,
-        summary,
-        assignment,
-        span_attributes,
-    } = resolve(&app, &prompt, which).await?;
-    let version = VersionView::new(&version, &contract(&version.draft.template), &summary);
-    Ok(Json(ResolvedView {
-        version,
-        assignment,
-        span_attributes,
-    }))
+    let resolved = resolve(&app, &prompt, asked).await?;
+    let headers = resolved.headers();
+    let view = ResolvedView {
+        version: resolved.view(),
+        reading: resolved.reading(),
+        assignment: resolved.assignment,
+        span_attributes: resolved.span_attributes,
+    };
+    Ok((headers, Json(view)))
 }
 
 /// A version with its variables filled in.
@@ -231,10 +233,14 @@ async fn fetch(
     params(("prompt" = inline(PromptNameText), Path)),
     request_body = CompileBody,
     responses(
-        (status = 200, description = "the compiled prompt", body = CompiledView),
-        (status = 404, description = "no such prompt, version or label, or no policy steers it"),
+        (status = 200, description = "the compiled prompt", body = CompiledView, headers(
+            ("X-Serin-Prompt-Source" = String, description = "`registry`, `cache` or `stale`"),
+            ("Age" = u64, description = "seconds since it was read in its registry"),
+        )),
+        (status = 404, description = "no such prompt, version, label or registry, or no policy steers it"),
         (status = 409, description = "several policies steer the prompt: name one"),
-        (status = 422, description = "the variables are not those of the prompt, or it is not clear which version is meant"),
+        (status = 422, description = "the variables are not those of the prompt, it is not clear which version is meant, or a part of the prompt is missing"),
+        (status = 503, description = "the registry does not answer, and what was read of it is too old"),
     )
 )]
 async fn compiled(
@@ -242,40 +248,45 @@ async fn compiled(
     _: MayAssign,
     Path(prompt): Path<PromptName>,
     JsonBody(body): JsonBody<CompileBody>,
-) -> Result<Json<CompiledView>, Problem> {
-    let which = Which {
-        label: body
-            .label
-            .as_deref()
-            .map(|label| field("label", Label::new(label)))
-            .transpose()?,
+) -> Result<(HeaderMap, Json<CompiledView>), Problem> {
+    let asked = Asked {
+        label: named("label", body.label.as_deref(), Label::new)?,
         version: body
             .version
             .map(|number| field("version", Version::new(number.0)))
             .transpose()?,
         user: body.user.as_deref(),
-        policy: body
-            .policy
-            .as_deref()
-            .map(|policy| field("policy", PolicyName::new(policy)))
-            .transpose()?,
+        policy: named("policy", body.policy.as_deref(), PolicyName::new)?,
+        registry: named("registry", body.registry.as_deref(), RegistryName::new)?,
         refusal: Code::BadField,
     };
-    let Resolved {
-        version,
-        assignment,
-        span_attributes,
-        ..
-    } = resolve(&app, &prompt, which).await?;
-    let filled = compile(&version.draft.template, &body.variables, &body.placeholders).map_err(mismatch)?;
-    Ok(Json(CompiledView {
+    let resolved = resolve(&app, &prompt, asked).await?;
+    let (headers, reading) = (resolved.headers(), resolved.reading());
+    let draft = resolved.version.draft;
+    let filled = compile(&draft.template, &body.variables, &body.placeholders)
+        .map_err(mismatch)
+        .inspect_err(|problem| {
+            let word = problem.code().as_str();
+            app.telemetry.prompt_refused(&resolved.registry, word);
+        })?;
+    let view = CompiledView {
         name: prompt.to_string(),
-        version: version.version.get(),
+        version: resolved.version.version.get(),
         prompt: filled.into(),
-        config: version.draft.config,
-        assignment,
-        span_attributes,
-    }))
+        config: draft.config,
+        reading,
+        assignment: resolved.assignment,
+        span_attributes: resolved.span_attributes,
+    };
+    Ok((headers, Json(view)))
+}
+
+fn named<T>(
+    name: &'static str,
+    text: Option<&str>,
+    read: impl Fn(&str) -> Result<T, InvalidId>,
+) -> Result<Option<T>, Problem> {
+    text.map(|text| field(name, read(text))).transpose()
 }
 
 fn mismatch(error: CompileError) -> Problem {
@@ -289,114 +300,4 @@ fn mismatch(error: CompileError) -> Problem {
         detail: mismatch.to_string(),
     });
     problem.with_errors(errors.collect())
-}
-
-/// Which version is meant, as the request says it.
-struct Which<'r> {
-    label: Option<Label>,
-    version: Option<Version>,
-    user: Option<&'r str>,
-    policy: Option<PolicyName>,
-    refusal: Code,
-}
-
-/// The version that is meant.
-struct Resolved {
-    version: PromptVersion,
-    summary: PromptSummary,
-    assignment: Option<AssignmentView<'static>>,
-    span_attributes: SpanAttributesView,
-}
-
-async fn resolve(app: &App, prompt: &PromptName, which: Which<'_>) -> Result<Resolved, Problem> {
-    let said = [
-        which.label.is_some(),
-        which.version.is_some(),
-        which.user.is_some(),
-    ];
-    if said.into_iter().filter(|said| *said).count() > 1 {
-        let detail = "give one of `label`, `version` and `user`";
-        return Err(Problem::new(Code::UnclearVersion, detail));
-    }
-    if which.policy.is_some() && which.user.is_none() {
-        return Err(Problem::new(Code::UnclearVersion, "`policy` goes with `user`"));
-    }
-    let summary = app.store.prompt(prompt).await?;
-    let (mut assignment, mut by_label) = (None, None);
-    let number = match (which.version, which.user) {
-        (Some(version), _) => version,
-        (None, Some(user)) => {
-            let user = UserKey::new(user)
-                .map_err(|refused| Problem::new(which.refusal, format!("`user` {}", refused.rule())))?;
-            let assigned = assigned(app, prompt, which.policy.as_ref(), user)?;
-            let (version, label) = (assigned.version, field("label", Label::new(&assigned.label))?);
-            assignment = Some(assigned);
-            let label = by_label.insert(label);
-            match version.and_then(|number| Version::new(number).ok()) {
-                Some(version) => version,
-                None => labelled(&summary, label)?,
-            }
-        }
-        (None, None) => {
-            let label = match which.label {
-                Some(label) => label,
-                None => field("label", Label::new(LABEL_DEFAULT))?,
-            };
-            labelled(&summary, by_label.insert(label))?
-        }
-    };
-    let version = app.store.version(prompt, number).await?;
-    Ok(Resolved {
-        span_attributes: SpanAttributesView::new(prompt, number, by_label.as_ref()),
-        version,
-        summary,
-        assignment,
-    })
-}
-
-/// Where a label points; `latest` is computed, and only for those who ask for it by name.
-pub(super) fn labelled(summary: &PromptSummary, label: &Label) -> Result<Version, PromptError> {
-    match summary.labels.get(label) {
-        Some(version) => Ok(*version),
-        None if label.as_str() == LATEST => Ok(summary.newest),
-        None => Err(PromptError::UnknownLabel {
-            prompt: summary.prompt.clone(),
-            label: label.clone(),
-        }),
-    }
-}
-
-fn assigned(
-    app: &App,
-    prompt: &PromptName,
-    policy: Option<&PolicyName>,
-    user: UserKey<'_>,
-) -> Result<AssignmentView<'static>, Problem> {
-    let board = app.controller.board();
-    let steers =
-        |policy: &Policy| policy.prompt == *prompt && policy.registry.as_str() == RegistryName::EMBEDDED;
-    let mut names = BTreeSet::new();
-    for (name, status) in &board.policies {
-        if steers(&status.policy) && policy.is_none_or(|asked| asked == name) {
-            names.insert(name);
-        }
-    }
-    let mut names = names.into_iter();
-    match (names.next(), names.next()) {
-        (Some(name), None) => {
-            let snapshot = app.controller.snapshot();
-            super::assignments::view(app, &snapshot, name.as_str(), user).map(AssignmentView::into_owned)
-        }
-        (Some(first), Some(second)) => Err(Problem::new(
-            Code::SeveralPolicies,
-            format!("policies `{first}` and `{second}` steer prompt `{prompt}`: name one with `policy`"),
-        )),
-        (None, _) => Err(Problem::new(
-            Code::NoPolicyForPrompt,
-            match policy {
-                Some(policy) => format!("no policy `{policy}` steers prompt `{prompt}`"),
-                None => format!("no policy steers prompt `{prompt}`: fetch it by `label` or `version`"),
-            },
-        )),
-    }
 }

@@ -80,10 +80,11 @@ impl Server {
             None => store.secret().await.context("cannot read the secret")?,
         };
         let telemetry = Arc::new(Telemetry::new().context("cannot set up telemetry")?);
+        let Registries { all, langfuses } = registries(settings, &clock, &store)?;
         let (handle, side) = controller::channel();
         let controller = Controller::resume(controller::Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            registries: registries(settings, &clock, &store)?,
+            registries: all,
             book: PolicyBook::of_folder(settings.policies.clone()),
             clock: clock.clone(),
             secret: secret.clone(),
@@ -102,7 +103,10 @@ impl Server {
             limits: settings.limits,
             hooks: hooks(settings),
         });
-        let app = Arc::new(app.with_allowed_origins(settings.allowed_origins.clone()));
+        let app = app.with_allowed_origins(settings.allowed_origins.clone());
+        let app = Arc::new(app.with_langfuses(langfuses));
+        // It ends with the signal to stop.
+        tokio::spawn(api::keep_warm(Arc::clone(&app)));
         let pages = console::routes(Arc::new(Console::new(Arc::clone(&app), &secret)));
         let router = api::wrap(api::routes().merge(pages), Arc::clone(&app));
         let (stop, stopped) = watch::channel(false);
@@ -235,13 +239,16 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn registries(
-    settings: &Settings,
-    clock: &Clock,
-    store: &Arc<SqliteStore>,
-) -> anyhow::Result<BTreeMap<RegistryName, Arc<dyn Registry>>> {
+/// The registries of the settings, and those of them that are a Langfuse.
+struct Registries {
+    all: BTreeMap<RegistryName, Arc<dyn Registry>>,
+    langfuses: BTreeMap<RegistryName, Arc<Langfuse>>,
+}
+
+fn registries(settings: &Settings, clock: &Clock, store: &Arc<SqliteStore>) -> anyhow::Result<Registries> {
     let mut http: Option<reqwest::Client> = None;
-    let mut registries: BTreeMap<RegistryName, Arc<dyn Registry>> = BTreeMap::new();
+    let mut all: BTreeMap<RegistryName, Arc<dyn Registry>> = BTreeMap::new();
+    let mut langfuses = BTreeMap::new();
     for (name, kind) in &settings.registries {
         let registry: Arc<dyn Registry> = match kind {
             RegistryKind::Embedded => Arc::new(Embedded::new(Arc::clone(store) as _)),
@@ -251,12 +258,15 @@ fn registries(
                     None => http.insert(http_client()?),
                 };
                 let reached = self::langfuse(langfuse, client, clock);
-                Arc::new(reached.with_context(|| format!("cannot use the registry `{name}`"))?)
+                let reached = reached.with_context(|| format!("cannot use the registry `{name}`"))?;
+                let reached = Arc::new(reached);
+                langfuses.insert(name.clone(), Arc::clone(&reached));
+                reached
             }
         };
-        registries.insert(name.clone(), registry);
+        all.insert(name.clone(), registry);
     }
-    Ok(registries)
+    Ok(Registries { all, langfuses })
 }
 
 /// What the webhooks of registries are signed with.

@@ -7,6 +7,7 @@
 
 mod board;
 pub mod log;
+mod prompts;
 mod tracing_clients;
 
 pub use self::tracing_clients::TraceEvents;
@@ -64,6 +65,7 @@ pub struct Telemetry {
     observations: IntCounterVec,
     refused: IntCounterVec,
     ignored: IntCounterVec,
+    prompts: prompts::Counters,
     tracing: tracing_clients::Counters,
     label_moves: IntCounterVec,
     label_move_seconds: Histogram,
@@ -137,6 +139,7 @@ impl Telemetry {
                 "Lines of observations that belong to no running comparison.",
                 &["reason"],
             )?,
+            prompts: prompts::Counters::new()?,
             tracing: tracing_clients::Counters::new()?,
             label_moves: counter(
                 "serin_label_moves_total",
@@ -193,6 +196,7 @@ impl Telemetry {
         ];
         own.into_iter()
             .chain(self.gauges.collectors())
+            .chain(self.prompts.collectors())
             .chain(self.tracing.collectors())
             .try_for_each(|it| self.registry.register(it))
     }

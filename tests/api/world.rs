@@ -15,7 +15,9 @@ use serin::controller::book::PolicyBook;
 use serin::controller::{self, Controller};
 use serin::ids::RegistryName;
 use serin::registry::embedded::Embedded;
+use serin::registry::langfuse::{Langfuse, Manner};
 use serin::registry::{HookSecret, Registry};
+use serin::sim::langfuse::Model;
 use serin::store::Secret;
 use serin::store::sqlite::SqliteStore;
 use serin::telemetry::Telemetry;
@@ -91,6 +93,8 @@ pub(crate) struct World {
     pub(crate) app: Arc<App>,
     pub(crate) router: Router,
     pub(crate) store: Arc<SqliteStore>,
+    /// The registry `ours`, without prompts.
+    pub(crate) model: Arc<Model>,
     clock: ManualClock,
     contract: Contract,
     running: Option<(oneshot::Sender<()>, JoinHandle<Controller>)>,
@@ -165,9 +169,15 @@ impl World {
             std::fs::write(folder.path().join(format!("{number}.yaml")), text).unwrap();
         }
         let embedded: Arc<dyn Registry> = Arc::new(Embedded::new(store.clone()));
+        let model = Arc::new(Model::new(manual.clone()));
+        let ours = Arc::new(Langfuse::new(model.clone(), Manner::default(), clock.clone()));
+        let langfuses = BTreeMap::from([(RegistryName::new("ours").unwrap(), ours.clone())]);
         let controller = Controller::resume(controller::Parts {
             store: store.clone(),
-            registries: BTreeMap::from([(RegistryName::new("embedded").unwrap(), embedded)]),
+            registries: BTreeMap::from([
+                (RegistryName::new("embedded").unwrap(), embedded),
+                (RegistryName::new("ours").unwrap(), ours as Arc<dyn Registry>),
+            ]),
             book: PolicyBook::of_folder(folder.path().to_owned()),
             clock: clock.clone(),
             secret: secret.clone(),
@@ -193,8 +203,10 @@ impl World {
             .allowed_origins
             .iter()
             .map(|origin| origin.parse::<AllowedOrigin>().unwrap());
-        let app = Arc::new(app.with_allowed_origins(origins.collect()));
+        let app = app.with_allowed_origins(origins.collect());
+        let app = Arc::new(app.with_langfuses(langfuses));
         let mut world = Self {
+            model,
             router: router(app.clone()),
             app,
             store,

@@ -2,7 +2,7 @@
 
 use super::prompt_view;
 use super::refusal::Refusal;
-use crate::api::prompts::labelled;
+use crate::api::prompt_reading::labelled;
 use crate::ids::{PromptName, Version};
 use crate::prompt::composition::{DEPTH_MAX, REFERENCES_MAX, Reference, Which, composed, references};
 use crate::prompt::draft::TEMPLATE_BYTES_MAX;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// What a prompt was put together from.
 #[derive(Debug, Serialize)]
-pub(super) struct GraphView {
+pub(in crate::api) struct GraphView {
     root: NodeView,
     /// By the id of the prompt that refers to them.
     dependencies: BTreeMap<String, Vec<NodeView>>,
@@ -45,7 +45,7 @@ type Node = (PromptName, Version);
 ///
 /// 400 when a reference leads nowhere, to a chat, or back to where it came from, and when there are
 /// more, deeper or longer ones than a prompt may have.
-pub(super) async fn compose(
+pub(in crate::api) async fn compose(
     store: &dyn Store,
     root: Node,
     template: &Template,

@@ -6,7 +6,7 @@ use super::refusal::Refusal;
 use super::request::Params;
 use crate::api::App;
 use crate::api::access::Assign;
-use crate::api::prompts::labelled;
+use crate::api::prompt_reading::labelled;
 use crate::ids::{Label, PromptName, Version};
 use crate::prompt::{PromptError, PromptSummary};
 use axum::Json;

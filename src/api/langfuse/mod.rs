@@ -16,7 +16,7 @@
 //! - No refusal is 408, 409, 429 or 5xx: the Python SDKs would send the request up to nine times.
 
 mod access;
-mod composition;
+pub(super) mod composition;
 mod counting;
 mod ingestion;
 mod list;

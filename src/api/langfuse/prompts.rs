@@ -9,7 +9,7 @@ use super::request::{Body, Params};
 use crate::api::App;
 use crate::api::access::{Assign, Needs, Operate};
 use crate::api::prompt_labels::refuse_guarded;
-use crate::api::prompts::labelled;
+use crate::api::prompt_reading::labelled;
 use crate::ids::{Justification, Label, PromptName, Version};
 use crate::prompt::composition::{Which, references};
 use crate::prompt::labels::LATEST;

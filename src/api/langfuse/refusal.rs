@@ -1,6 +1,6 @@
 //! Refusals in Langfuse's words: `{message, error}`.
 
-use crate::api::problem::{Problem, RETRY_AFTER_SECONDS};
+use crate::api::problem::{Code, Problem, RETRY_AFTER_SECONDS};
 use crate::prompt::PromptError;
 use crate::store::StoreError;
 use axum::Json;
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 /// Why a request was not answered with what it asked for.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(in crate::api) struct Refusal {
     status: StatusCode,
     message: Cow<'static, str>,
     issues: Vec<Issue>,
@@ -130,6 +130,18 @@ impl From<Problem> for Refusal {
             _ => StatusCode::BAD_REQUEST,
         };
         Self::new(status, problem.detail().to_owned())
+    }
+}
+
+impl From<Refusal> for Problem {
+    /// Why a prompt cannot be put together, in Serin's own words.
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal.status {
+            StatusCode::SERVICE_UNAVAILABLE => Code::Overloaded,
+            status if status.is_server_error() => Code::Internal,
+            _ => Code::InvalidPrompt,
+        };
+        Self::new(code, refusal.message)
     }
 }
 

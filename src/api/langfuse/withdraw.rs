@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::request::Params;
 use crate::api::App;
 use crate::api::access::Operate;
-use crate::api::prompts::labelled;
+use crate::api::prompt_reading::labelled;
 use crate::ids::{Justification, Label, PromptName, RegistryName, Version};
 use crate::prompt::{PromptSummary, Withdrawal};
 use axum::extract::{Path, State};

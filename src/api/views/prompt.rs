@@ -2,13 +2,14 @@
 
 use super::{moment, number};
 use crate::api::schema::{
-    ActorText, LabelText, Moment, PromptNameText, RolloutIdText, SemanticVersionText, VersionNumber,
+    ActorText, DnsLabel, LabelText, Moment, PromptNameText, RolloutIdText, SemanticVersionText, VersionNumber,
 };
 use crate::prompt::diff::{Line, VersionDiff};
 use crate::prompt::template::{Compiled, CompiledMessage, Contract};
 use crate::prompt::{
     ChatItem, Evaluation, LabelChange, PromptSummary, PromptVersion, Template, TemplateKind,
 };
+use crate::registry::ReadFrom;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,9 +173,15 @@ pub struct VersionView {
 impl VersionView {
     /// Shows a version with the labels that point at it.
     pub fn new(version: &PromptVersion, contract: &Contract, summary: &PromptSummary) -> Self {
+        let labels = summary.labels.iter().filter(|(_, at)| **at == version.version);
+        let labels = labels.map(|(label, _)| label.to_string()).collect();
+        Self::labelled(version, contract, labels)
+    }
+
+    /// Shows a version with these labels.
+    pub fn labelled(version: &PromptVersion, contract: &Contract, labels: Vec<String>) -> Self {
         let draft = &version.draft;
         let text = |set: &BTreeSet<std::sync::Arc<str>>| set.iter().map(ToString::to_string).collect();
-        let labels = summary.labels.iter().filter(|(_, at)| **at == version.version);
         Self {
             name: version.prompt.to_string(),
             version: version.version.get(),
@@ -189,7 +196,7 @@ impl VersionView {
             tags: text(&draft.tags),
             variables: text(&contract.variables),
             placeholders: text(&contract.placeholders),
-            labels: labels.map(|(label, _)| label.to_string()).collect(),
+            labels,
             evaluations: version.evaluations.iter().map(Into::into).collect(),
         }
     }
@@ -202,11 +209,51 @@ pub struct ResolvedView {
     #[serde(flatten)]
     #[expect(missing_docs, reason = "the schema is that of the version itself")]
     pub version: VersionView,
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "the schema is that of the reading itself")]
+    pub reading: ReadingView,
     /// The assignment, where a user was given.
     pub assignment: Option<super::assignment::AssignmentView<'static>>,
     /// What to set on the span of the model call.
     #[serde(rename = "spanAttributes")]
     pub span_attributes: super::span::SpanAttributesView,
+}
+
+/// Where a version was read.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PromptReading)]
+pub struct ReadingView {
+    /// The registry that has it.
+    #[schema(value_type = DnsLabel)]
+    pub registry: String,
+    /// Whether the registry was asked for this answer.
+    pub source: SourceView,
+    /// Seconds since the registry was asked.
+    pub age_seconds: u64,
+}
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PromptSource)]
+pub enum SourceView {
+    /// The registry was asked.
+    Registry,
+    /// It was read lately.
+    Cache,
+    /// It was read a while ago, and the registry is being asked.
+    Stale,
+}
+
+impl From<ReadFrom> for SourceView {
+    fn from(source: ReadFrom) -> Self {
+        match source {
+            ReadFrom::Registry => Self::Registry,
+            ReadFrom::Cache => Self::Cache,
+            ReadFrom::Stale => Self::Stale,
+        }
+    }
 }
 
 /// Scores of one version on one dataset.
@@ -438,6 +485,9 @@ pub struct CompiledView {
     /// Model, temperature, response format, tools.
     #[schema(value_type = BTreeMap<String, Value>)]
     pub config: Map<String, Value>,
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "the schema is that of the reading itself")]
+    pub reading: ReadingView,
     /// The assignment, where a user was given.
     pub assignment: Option<super::assignment::AssignmentView<'static>>,
     /// What to set on the span of the model call.

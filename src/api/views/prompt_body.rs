@@ -156,6 +156,9 @@ pub struct CompileBody {
     /// The policy that assigns; needed where several steer the prompt.
     #[schema(value_type = Option<DnsLabel>)]
     pub policy: Option<String>,
+    /// Where the prompt is; with a user that of the policy, else Serin's own.
+    #[schema(value_type = Option<DnsLabel>)]
+    pub registry: Option<String>,
     /// Strings, numbers, true or false, by variable.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, Value>)]

@@ -1,0 +1,254 @@
+//! Which version of a prompt is meant, and where it is read: in Serin's own registry, or in somebody's
+//! Langfuse through a cache.
+
+use super::App;
+use super::langfuse::composition;
+use super::problem::{Code, Problem};
+use super::prompts::LABEL_DEFAULT;
+use super::rollouts::field;
+use super::views::assignment::AssignmentView;
+use super::views::prompt::{ReadingView, VersionView};
+use super::views::span::SpanAttributesView;
+use crate::ids::{Label, PolicyName, PromptName, RegistryName, UserKey, Version};
+use crate::policy::Policy;
+use crate::prompt::composition::Which;
+use crate::prompt::labels::LATEST;
+use crate::prompt::template::contract;
+use crate::prompt::{PromptError, PromptSummary, PromptVersion};
+use crate::registry::{ReadFrom, RegistryError};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The header that tells where a prompt was read.
+const SOURCE: HeaderName = HeaderName::from_static("x-serin-prompt-source");
+
+/// What is asked for.
+pub(super) struct Asked<'r> {
+    /// By a label.
+    pub(super) label: Option<Label>,
+    /// By its number.
+    pub(super) version: Option<Version>,
+    /// The one that a user is assigned.
+    pub(super) user: Option<&'r str>,
+    /// By this policy, where several steer the prompt.
+    pub(super) policy: Option<PolicyName>,
+    /// Where the prompt is; the policy's registry by default, and without a policy Serin's own.
+    pub(super) registry: Option<RegistryName>,
+    /// The code of a wrong user.
+    pub(super) refusal: Code,
+}
+
+/// The version that is meant, put together from its parts.
+pub(super) struct Resolved {
+    pub(super) version: PromptVersion,
+    pub(super) assignment: Option<AssignmentView<'static>>,
+    pub(super) span_attributes: SpanAttributesView,
+    pub(super) registry: RegistryName,
+    labels: Vec<String>,
+    source: ReadFrom,
+    age: Duration,
+}
+
+impl Resolved {
+    /// Where it was read.
+    pub(super) fn reading(&self) -> ReadingView {
+        ReadingView {
+            registry: self.registry.to_string(),
+            source: self.source.into(),
+            age_seconds: self.age.as_secs(),
+        }
+    }
+
+    /// The version with the labels that point at it.
+    pub(super) fn view(&self) -> VersionView {
+        let contract = contract(&self.version.draft.template);
+        VersionView::labelled(&self.version, &contract, self.labels.clone())
+    }
+
+    /// The same as headers: `X-Serin-Prompt-Source`, and how old it is (RFC 9111 section 5.1).
+    pub(super) fn headers(&self) -> HeaderMap {
+        let source = HeaderValue::from_static(self.source.as_str());
+        let age = HeaderValue::from(self.age.as_secs());
+        let no_store = HeaderValue::from_static("no-store");
+        HeaderMap::from_iter([
+            (SOURCE, source),
+            (header::AGE, age),
+            (header::CACHE_CONTROL, no_store),
+        ])
+    }
+}
+
+/// A version as it was read.
+struct Read {
+    version: PromptVersion,
+    labels: Vec<String>,
+    source: ReadFrom,
+    age: Duration,
+}
+
+/// The version that is asked for; each answer and each refusal is counted.
+pub(super) async fn resolve(app: &App, prompt: &PromptName, asked: Asked<'_>) -> Result<Resolved, Problem> {
+    let said = [
+        asked.label.is_some(),
+        asked.version.is_some(),
+        asked.user.is_some(),
+    ];
+    if said.into_iter().filter(|said| *said).count() > 1 {
+        let detail = "give one of `label`, `version` and `user`";
+        return Err(Problem::new(Code::UnclearVersion, detail));
+    }
+    if asked.policy.is_some() && asked.user.is_none() {
+        return Err(Problem::new(Code::UnclearVersion, "`policy` goes with `user`"));
+    }
+    let (mut assignment, mut registry) = (None, asked.registry.clone());
+    let (which, by_label) = match (asked.version, asked.user) {
+        (Some(version), _) => (Which::Version(version), None),
+        (None, Some(user)) => {
+            let user = UserKey::new(user)
+                .map_err(|refused| Problem::new(asked.refusal, format!("`user` {}", refused.rule())))?;
+            let (assigned, of) = assigned(app, prompt, &asked, user)?;
+            registry = Some(of);
+            let label = field("label", Label::new(&assigned.label))?;
+            let known = assigned.version.and_then(|number| Version::new(number).ok());
+            assignment = Some(assigned);
+            (
+                known.map_or_else(|| Which::Label(label.clone()), Which::Version),
+                Some(label),
+            )
+        }
+        (None, None) => {
+            let label = match asked.label {
+                Some(label) => label,
+                None => field("label", Label::new(LABEL_DEFAULT))?,
+            };
+            (Which::Label(label.clone()), Some(label))
+        }
+    };
+    let registry = match registry {
+        Some(registry) => registry,
+        None => field("registry", RegistryName::new(RegistryName::EMBEDDED))?,
+    };
+    let Read {
+        version,
+        labels,
+        source,
+        age,
+    } = read(app, &registry, prompt, &which)
+        .await
+        .inspect_err(|problem| count(app, &registry, problem))?;
+    app.telemetry.prompt_read(&registry, source.as_str());
+    Ok(Resolved {
+        span_attributes: SpanAttributesView::new(prompt, version.version, by_label.as_ref()),
+        version,
+        assignment,
+        registry,
+        labels,
+        source,
+        age,
+    })
+}
+
+fn count(app: &App, registry: &RegistryName, problem: &Problem) {
+    // What is not there is no label of a counter: whoever asks can make up any name.
+    if problem.code() != Code::UnknownRegistry {
+        app.telemetry.prompt_refused(registry, problem.code().as_str());
+    }
+}
+
+async fn read(
+    app: &App,
+    registry: &RegistryName,
+    prompt: &PromptName,
+    which: &Which,
+) -> Result<Read, Problem> {
+    if registry.as_str() == RegistryName::EMBEDDED {
+        return embedded(app, prompt, which).await;
+    }
+    let langfuse = app.langfuses.get(registry).ok_or_else(|| {
+        let detail = format!("the server has no registry `{registry}` in its settings");
+        Problem::new(Code::UnknownRegistry, detail)
+    })?;
+    let served = langfuse.serve(prompt, which).await.map_err(|error| {
+        let code = match (&error, which) {
+            (RegistryError::NotFound(_), Which::Label(_)) => Code::UnknownLabel,
+            (RegistryError::NotFound(_), Which::Version(_)) => Code::UnknownVersion,
+            (RegistryError::Refused(_) | RegistryError::Unavailable(_), _) => Code::RegistryUnavailable,
+        };
+        Problem::new(code, format!("registry `{registry}`: {error}"))
+    })?;
+    Ok(Read {
+        labels: served.labels.iter().map(ToString::to_string).collect(),
+        version: Arc::unwrap_or_clone(served.version),
+        source: served.source,
+        age: served.age,
+    })
+}
+
+async fn embedded(app: &App, prompt: &PromptName, which: &Which) -> Result<Read, Problem> {
+    let summary = app.store.prompt(prompt).await?;
+    let number = match which {
+        Which::Version(version) => *version,
+        Which::Label(label) => labelled(&summary, label)?,
+    };
+    let mut version = app.store.version(prompt, number).await?;
+    let root = (prompt.clone(), number);
+    let whole = composition::compose(app.store.as_ref(), root, &version.draft.template).await?;
+    if let Some((whole, _)) = whole {
+        version.draft.template = whole;
+    }
+    let labels = summary.labels.iter().filter(|(_, at)| **at == number);
+    Ok(Read {
+        version,
+        labels: labels.map(|(label, _)| label.to_string()).collect(),
+        source: ReadFrom::Registry,
+        age: Duration::ZERO,
+    })
+}
+
+/// Where a label points; `latest` is computed, and only for those who ask for it by name.
+pub(super) fn labelled(summary: &PromptSummary, label: &Label) -> Result<Version, PromptError> {
+    match summary.labels.get(label) {
+        Some(version) => Ok(*version),
+        None if label.as_str() == LATEST => Ok(summary.newest),
+        None => Err(PromptError::UnknownLabel {
+            prompt: summary.prompt.clone(),
+            label: label.clone(),
+        }),
+    }
+}
+
+/// What the one policy that steers the prompt assigns, and where that policy's prompt is.
+fn assigned(
+    app: &App,
+    prompt: &PromptName,
+    asked: &Asked<'_>,
+    user: UserKey<'_>,
+) -> Result<(AssignmentView<'static>, RegistryName), Problem> {
+    let board = app.controller.board();
+    let steers = |policy: &Policy| {
+        let is_there = |registry: &RegistryName| policy.registry == *registry;
+        policy.prompt == *prompt && asked.registry.as_ref().is_none_or(is_there)
+    };
+    let is_asked = |name: &PolicyName| asked.policy.as_ref().is_none_or(|asked| asked == name);
+    let steering = board.policies.iter();
+    let mut steering = steering.filter(|(name, status)| steers(&status.policy) && is_asked(name));
+    match (steering.next(), steering.next()) {
+        (Some((name, status)), None) => {
+            let snapshot = app.controller.snapshot();
+            let view = super::assignments::view(app, &snapshot, name.as_str(), user)?;
+            Ok((view.into_owned(), status.policy.registry.clone()))
+        }
+        (Some((first, _)), Some((second, _))) => Err(Problem::new(
+            Code::SeveralPolicies,
+            format!("policies `{first}` and `{second}` steer prompt `{prompt}`: name one with `policy`"),
+        )),
+        (None, _) => Err(Problem::new(
+            Code::NoPolicyForPrompt,
+            match &asked.policy {
+                Some(policy) => format!("no policy `{policy}` steers prompt `{prompt}`"),
+                None => format!("no policy steers prompt `{prompt}`: fetch it by `label` or `version`"),
+            },
+        )),
+    }
+}

@@ -113,6 +113,12 @@ def flow(grid, chosen):
     grid.add(graph("Time to answer", "99 of 100 requests are answered within this time, by route.",
                    [query("histogram_quantile(0.99, sum by (le, route) (rate(serin_http_request_duration_seconds_bucket[$__rate_interval])))",
                           "{{route}}")], unit="s"), 8, 8)
+    grid.add(graph("Prompts", "Prompts given to applications, by where they were read: in the registry, or from the cache, fresh or stale.",
+                   [query("sum by (registry, source) (rate(serin_prompt_reads_total[$__rate_interval]))", "{{registry}}: {{source}}")],
+                   unit="ops", stack=True), 12, 7)
+    grid.add(graph("Prompts refused", "Prompts that applications asked for and did not get, and why.",
+                   [query("sum by (registry, reason) (rate(serin_prompt_refusals_total[$__rate_interval]))", "{{registry}}: {{reason}}")],
+                   unit="ops"), 12, 7)
 
 
 def machinery(grid):

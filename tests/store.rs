@@ -12,6 +12,8 @@ mod effects;
 mod labels;
 #[path = "store/observations.rs"]
 mod observations;
+#[path = "store/points.rs"]
+mod points;
 #[path = "store/prompts.rs"]
 mod prompts;
 #[path = "store/rollouts.rs"]

@@ -5,7 +5,7 @@ use crate::api::access::{Access, access_mode};
 use crate::api::{self, App};
 use crate::clock::Clock;
 use crate::config::{LangfuseSettings, RegistryKind, Settings};
-use crate::console::{self, Console};
+use crate::console::{self, Console, recorder};
 use crate::controller::book::PolicyBook;
 use crate::controller::{self, Controller};
 use crate::ids::RegistryName;
@@ -105,8 +105,12 @@ impl Server {
         });
         let app = app.with_allowed_origins(settings.allowed_origins.clone());
         let app = Arc::new(app.with_langfuses(langfuses));
-        // It ends with the signal to stop.
+        // Both end with the signal to stop.
         tokio::spawn(api::keep_warm(Arc::clone(&app)));
+        tokio::spawn(recorder::record(
+            app.controller().clone(),
+            Arc::clone(&store) as Arc<dyn Store>,
+        ));
         let pages = console::routes(Arc::new(Console::new(Arc::clone(&app), &secret)));
         let router = api::wrap(api::routes().merge(pages), Arc::clone(&app));
         let (stop, stopped) = watch::channel(false);

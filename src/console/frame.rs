@@ -45,6 +45,8 @@ pub(super) async fn protected(mut response: Response) -> Response {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Overview,
+    Policies,
+    Prompts,
     Elsewhere,
 }
 
@@ -53,6 +55,8 @@ impl Section {
     fn word(self) -> &'static str {
         match self {
             Self::Overview => "overview",
+            Self::Policies => "policies",
+            Self::Prompts => "prompts",
             Self::Elsewhere => "elsewhere",
         }
     }

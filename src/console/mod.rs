@@ -9,11 +9,15 @@
 //! beyond loops. Sentences are [`rollout::explain`](crate::rollout::explain)'s, as in the CLI and the API.
 
 mod assets;
+mod chart;
 mod events;
 mod form;
 mod frame;
 mod numbers;
 mod overview;
+mod policy;
+mod prompt;
+pub mod recorder;
 mod rollout;
 mod session;
 mod sign_in;
@@ -63,6 +67,10 @@ pub fn routes(console: Arc<Console>) -> Router<Arc<App>> {
     Router::new()
         .route("/", get(overview::show))
         .route("/events", get(events::follow))
+        .route("/policies", get(policy::list))
+        .route("/policies/{policy}", get(policy::show))
+        .route("/prompts", get(prompt::list))
+        .route("/prompts/{prompt}", get(prompt::show))
         .route("/rollouts/{rollout}", get(rollout::show))
         .route(
             "/rollouts/{rollout}/{verb}",

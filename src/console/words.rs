@@ -193,7 +193,7 @@ fn rung_state(phase: &Phase, index: usize) -> (&'static str, &'static str) {
         {
             ("done", "done")
         }
-        Phase::RollingBack { .. } | Phase::RolledBack { .. } => ("taken", "taken back"),
+        Phase::RollingBack { .. } | Phase::RolledBack { .. } => ("taken", ""),
         Phase::Pending
         | Phase::Ramping { .. }
         | Phase::Paused { .. }

@@ -14,10 +14,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
 
+mod points;
 mod rows;
 mod scores;
 pub mod sqlite;
 
+pub use self::points::{MetricPoint, POINTS_MAX, Point, PointStore, ROLLOUTS_CHARTED_MAX};
 pub use self::scores::{
     Comparison, Score, ScoreFilter, ScoreKind, ScorePage, ScoreSource, ScoreStore, ScoreSubject, ScoreValue,
     Serving,
@@ -27,7 +29,7 @@ pub use self::scores::{
 ///
 /// Each method is one transaction, durable when it returns.
 #[async_trait]
-pub trait Store: PromptStore + ScoreStore + 'static {
+pub trait Store: PromptStore + ScoreStore + PointStore + 'static {
     /// The server's secret, made at first call.
     async fn secret(&self) -> Result<Secret, StoreError>;
 

@@ -1,10 +1,12 @@
 //! One rollout: why it stands where it stands, its numbers, its history, and what may be asked of it.
 
 mod panel;
-mod trail;
 
+pub(super) mod charts;
 pub(super) mod command;
+pub(super) mod trail;
 
+use self::charts::{Chart, Course};
 use self::panel::{Panel, SampleRatio};
 use self::trail::Trail;
 use super::Console;
@@ -141,6 +143,7 @@ struct RolloutPage {
     actions: Vec<Action>,
     may_operate: bool,
     done: Option<&'static str>,
+    exposure_chart: Option<Chart>,
     panels: Vec<Panel>,
     ratio: Option<SampleRatio>,
     combined: Option<String>,
@@ -178,12 +181,18 @@ pub(super) async fn show(
     let title = format!("{} {}", state.policy, state.id);
     let frame = Frame::new(&console, &visitor, Section::Overview, title).live(Some(state.policy.as_str()));
     let done = Verb::ALL.into_iter().find(|verb| verb.as_str() == done.done);
+    let points = console.app.store().points(state.id).await?;
+    let course = Course::new(&points, state.started_at);
+    let now = console.now();
+    let policy = known.policy.as_deref();
+    let exposure_chart = policy.and_then(|policy| charts::exposure(&trail.entered, policy, now));
     let shown = RolloutPage {
+        exposure_chart,
         may_operate: visitor.seat.may_operate,
         done: done.map(|verb| Action::of(verb).title),
         others: others.iter().map(|other| Other::new(other, state.id)).collect(),
         trail,
-        ..RolloutPage::new(frame, &known, assessment.as_deref(), console.now())
+        ..RolloutPage::new(frame, &known, assessment.as_deref(), &course, now)
     };
     page(&console, &visitor, &shown)
 }
@@ -201,7 +210,13 @@ impl Other {
 }
 
 impl RolloutPage {
-    fn new(frame: Frame, known: &Known, assessment: Option<&Assessment>, now: Timestamp) -> Self {
+    fn new(
+        frame: Frame,
+        known: &Known,
+        assessment: Option<&Assessment>,
+        course: &Course<'_>,
+        now: Timestamp,
+    ) -> Self {
         let Known {
             state,
             policy,
@@ -243,8 +258,11 @@ impl RolloutPage {
             }),
             may_operate: false,
             done: None,
-            panels: read.map_or_else(Vec::new, |(policy, assessment)| Panel::all(policy, assessment)),
-            ratio: assessment.and_then(|assessment| SampleRatio::new(&assessment.data)),
+            exposure_chart: None,
+            panels: read.map_or_else(Vec::new, |(policy, assessment)| {
+                Panel::all(policy, assessment, course)
+            }),
+            ratio: assessment.and_then(|assessment| SampleRatio::new(&assessment.data, course)),
             combined: assessment.and_then(combined),
             trail: Trail::default(),
             others: Vec::new(),

@@ -1,5 +1,6 @@
 //! One metric of a rollout: both arms, their difference, the evidence, the samples.
 
+use super::charts::{Chart, Course, MetricCharts};
 use crate::analysis::{Assessment, DataQuality, Evidence, RatioEvidence};
 use crate::console::numbers::{self, Scale, e_value};
 use crate::console::words::{Chip, Moment, Prose, verdict_chip};
@@ -22,6 +23,7 @@ pub(super) struct Panel {
     pub(super) margin: String,
     pub(super) quantiles: Vec<QuantileRow>,
     pub(super) gauges: Vec<Gauge>,
+    pub(super) over_time: MetricCharts,
 }
 
 /// One arm of a metric.
@@ -66,11 +68,14 @@ impl Gauge {
 
 impl Panel {
     /// Every metric, in the policy's order.
-    pub(super) fn all(policy: &Policy, assessment: &Assessment) -> Vec<Self> {
+    pub(super) fn all(policy: &Policy, assessment: &Assessment, course: &Course<'_>) -> Vec<Self> {
         let of_metric = |metric: &Metric| {
             let mut found = assessment.metrics.iter();
             let evidence = found.find(|evidence| evidence.metric == metric.name)?;
-            Some(Self::new(metric, evidence, assessment, policy.analysis.alpha))
+            Some(Self {
+                over_time: course.of_metric(metric, assessment),
+                ..Self::new(metric, evidence, assessment, policy.analysis.alpha)
+            })
         };
         policy.metrics.iter().filter_map(of_metric).collect()
     }
@@ -112,6 +117,7 @@ impl Panel {
             margin: scale.margin(evidence.margin, relative),
             quantiles: evidence.quantiles.iter().map(quantile).collect(),
             gauges: gauges(evidence, assessment),
+            over_time: MetricCharts::default(),
         }
     }
 }
@@ -184,11 +190,12 @@ pub(super) struct SampleRatio {
     pub(super) treatment: String,
     pub(super) gauge: Gauge,
     pub(super) left_out: Vec<String>,
+    pub(super) chart: Option<Chart>,
 }
 
 impl SampleRatio {
     /// None before the first user.
-    pub(super) fn new(data: &DataQuality) -> Option<Self> {
+    pub(super) fn new(data: &DataQuality, course: &Course<'_>) -> Option<Self> {
         let RatioEvidence {
             users,
             expected,
@@ -225,6 +232,7 @@ impl SampleRatio {
                 log_e,
                 Alpha::SAMPLE_RATIO.log_threshold(),
             ),
+            chart: course.split(),
             left_out: [
                 left_out(data.fallback, "the application served a fallback"),
                 left_out(data.out_of_range, "a value was out of range"),

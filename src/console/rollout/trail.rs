@@ -16,12 +16,12 @@ const SHOWN_MAX: usize = 200;
 
 /// The history as it is shown.
 #[derive(Debug, Default)]
-pub(super) struct Trail {
+pub(in crate::console) struct Trail {
     pub(super) entries: Vec<Entry>,
     /// How many older ones there are.
     pub(super) older: usize,
     /// Every state that was entered, oldest first.
-    pub(super) entered: Vec<(Timestamp, RolloutState)>,
+    pub(in crate::console) entered: Vec<(Timestamp, RolloutState)>,
 }
 
 /// One entry.
@@ -36,7 +36,7 @@ pub(super) struct Entry {
 
 impl Trail {
     /// The history, and the last numbers in it.
-    pub(super) async fn read(
+    pub(in crate::console) async fn read(
         store: &dyn Store,
         rollout: RolloutId,
     ) -> Result<(Self, Option<Assessment>), StoreError> {

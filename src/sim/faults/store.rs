@@ -8,8 +8,8 @@ use crate::prompt::{
 };
 use crate::rollout::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome, RolloutState, Transition};
 use crate::store::{
-    Batch, BatchReceipt, Begun, ClosedTicks, EffectId, Loaded, NewRollout, PendingEffect, Score, ScoreFilter,
-    ScorePage, ScoreStore, ScoreSubject, Secret, Serving, Store, StoreError, TokenRecord,
+    Batch, BatchReceipt, Begun, ClosedTicks, EffectId, Loaded, NewRollout, PendingEffect, Point, PointStore,
+    Score, ScoreFilter, ScorePage, ScoreStore, ScoreSubject, Secret, Serving, Store, StoreError, TokenRecord,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -230,6 +230,18 @@ impl PromptStore for HazardousStore {
         evaluation: Evaluation,
     ) -> Result<(), PromptError> {
         self.behind.record_evaluation(prompt, version, evaluation).await
+    }
+}
+
+/// The controller knows nothing of charts: these calls know no hazards.
+#[async_trait]
+impl PointStore for HazardousStore {
+    async fn keep_points(&self, points: Vec<(RolloutId, Point)>) -> Result<(), StoreError> {
+        self.behind.keep_points(points).await
+    }
+
+    async fn points(&self, rollout: RolloutId) -> Result<Vec<Point>, StoreError> {
+        self.behind.points(rollout).await
     }
 }
 

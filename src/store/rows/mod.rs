@@ -14,6 +14,7 @@ use std::str::FromStr;
 pub(super) mod assessment;
 pub(super) mod event;
 pub(super) mod phase;
+pub(super) mod point;
 pub(super) mod prompt;
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ mod effects;
 mod error;
 mod migrate;
 mod observations;
+mod points;
 mod prompts;
 mod queue;
 mod readers;

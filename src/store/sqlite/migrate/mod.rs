@@ -35,6 +35,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "0005_scores",
         sql: include_str!("../../migrations/0005_scores.sql"),
     },
+    Migration {
+        name: "0006_points",
+        sql: include_str!("../../migrations/0006_points.sql"),
+    },
 ];
 
 /// Applies what is missing, each migration in its own transaction.

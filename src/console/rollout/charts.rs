@@ -1,0 +1,311 @@
+//! A rollout's numbers over time: which charts there are, and the table beside each.
+
+use crate::analysis::Assessment;
+use crate::console::chart::{Curve, Ink, Level, Plot, Svg};
+use crate::console::numbers::{Scale, e_value};
+use crate::figures;
+use crate::ids::Tick;
+use crate::policy::{Better, Metric, Policy};
+use crate::rollout::RolloutState;
+use crate::store::{MetricPoint, Point};
+use jiff::Timestamp;
+
+/// Rows of the table beside the charts of a metric.
+const ROWS_MAX: usize = 24;
+
+/// A chart, with what it shows in words.
+#[derive(Debug)]
+pub(in crate::console) struct Chart {
+    pub(in crate::console) title: String,
+    pub(in crate::console) svg: Svg,
+    pub(in crate::console) said: String,
+}
+
+/// The charts of one metric, and their numbers.
+#[derive(Debug, Default)]
+pub(super) struct MetricCharts {
+    pub(super) charts: Vec<Chart>,
+    pub(super) rows: Vec<MetricRow>,
+}
+
+/// What a metric's numbers were at one moment.
+#[derive(Debug)]
+pub(super) struct MetricRow {
+    pub(super) at: String,
+    pub(super) control: String,
+    pub(super) treatment: String,
+    pub(super) difference: String,
+    pub(super) interval: String,
+    pub(super) worse: String,
+    pub(super) healthy: String,
+    pub(super) samples: String,
+}
+
+/// The points of a rollout, in seconds since its beginning.
+#[derive(Debug)]
+pub(super) struct Course<'p> {
+    points: &'p [Point],
+    began: i64,
+}
+
+impl<'p> Course<'p> {
+    pub(super) fn new(points: &'p [Point], began: Timestamp) -> Self {
+        let began = Tick::of(began).second();
+        Self { points, began }
+    }
+
+    fn seconds(&self, tick: Tick) -> f64 {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a rollout's length lies far below 2^53 seconds"
+        )]
+        let seconds = (tick.second() - self.began) as f64;
+        seconds
+    }
+
+    /// What `value` was over time.
+    fn curve(&self, ink: Ink, value: impl Fn(&Point) -> Option<f64>) -> Curve {
+        let at = |point: &Point| Some((self.seconds(point.tick), value(point)?));
+        Curve {
+            ink,
+            points: self.points.iter().filter_map(at).collect(),
+            is_stepped: false,
+        }
+    }
+
+    /// The charts of one metric.
+    pub(super) fn of_metric(&self, metric: &Metric, assessment: &Assessment) -> MetricCharts {
+        let scale = Scale::of(metric);
+        let evidence = assessment
+            .metrics
+            .iter()
+            .find(|evidence| evidence.metric == metric.name);
+        let relative = evidence.is_some_and(|evidence| evidence.relative);
+        let of = |point: &'p Point| point.metrics.iter().find(|at| at.metric == metric.name);
+        let charts = [
+            self.arms(metric, &scale),
+            self.difference(metric, &scale, relative),
+            self.evidence(metric, assessment),
+            self.samples(metric),
+        ];
+        let every = self.points.len().div_ceil(ROWS_MAX).max(1);
+        let rows = self.points.iter().rev().step_by(every);
+        let row = |point: &'p Point| Some(row(point, of(point)?, &scale, relative));
+        MetricCharts {
+            charts: charts.into_iter().flatten().collect(),
+            rows: rows.filter_map(row).collect(),
+        }
+    }
+
+    fn metric_curve(&self, ink: Ink, metric: &Metric, value: impl Fn(&MetricPoint) -> Option<f64>) -> Curve {
+        self.curve(ink, |point| {
+            let at = point.metrics.iter().find(|at| at.metric == metric.name)?;
+            value(at)
+        })
+    }
+
+    fn arms(&self, metric: &Metric, scale: &Scale) -> Option<Chart> {
+        let plot = Plot {
+            curves: vec![
+                self.metric_curve(Ink::Control, metric, |at| at.control),
+                self.metric_curve(Ink::Treatment, metric, |at| at.treatment),
+            ],
+            levels: metric
+                .limit
+                .map(|value| Level {
+                    ink: Ink::Margin,
+                    value,
+                })
+                .into_iter()
+                .collect(),
+            ..Plot::default()
+        };
+        let limit = metric.limit.map_or_else(String::new, |limit| {
+            format!("; the red line is the limit, {}", scale.value(Some(limit)))
+        });
+        Some(Chart {
+            title: "Both arms".to_owned(),
+            svg: plot.draw(&|value| scale.value(Some(value)))?,
+            said: format!("control in grey, treatment in orange{limit}"),
+        })
+    }
+
+    fn difference(&self, metric: &Metric, scale: &Scale, relative: bool) -> Option<Chart> {
+        let of = |point: &'p Point| point.metrics.iter().find(|at| at.metric == metric.name);
+        let band = self.points.iter().filter_map(|point| {
+            let (lower, upper) = of(point)?.interval?;
+            Some((self.seconds(point.tick), lower, upper))
+        });
+        let margin = self.points.iter().rev().find_map(|point| of(point)?.margin);
+        let worst = margin.map(|margin| match metric.better {
+            Better::Higher => -margin,
+            Better::Lower => margin,
+        });
+        let levels = [
+            Some(Level {
+                ink: Ink::Letters,
+                value: 0.0,
+            }),
+            worst.map(|value| Level {
+                ink: Ink::Margin,
+                value,
+            }),
+        ];
+        let plot = Plot {
+            curves: vec![self.metric_curve(Ink::Difference, metric, |at| at.difference)],
+            band: band.collect(),
+            levels: levels.into_iter().flatten().collect(),
+            ..Plot::default()
+        };
+        let beyond = match metric.better {
+            Better::Higher => "below",
+            Better::Lower => "above",
+        };
+        let margin = worst.map_or_else(String::new, |worst| {
+            format!(
+                "; the candidate is worse than tolerated {beyond} the red line, {}",
+                scale.difference(Some(worst), relative)
+            )
+        });
+        Some(Chart {
+            title: "Difference, treatment − control".to_owned(),
+            svg: plot.draw(&|value| scale.difference(Some(value), relative))?,
+            said: format!("with its confidence band{margin}"),
+        })
+    }
+
+    fn evidence(&self, metric: &Metric, assessment: &Assessment) -> Option<Chart> {
+        let decades = |log_e: f64| log_e / std::f64::consts::LN_10;
+        let plot = Plot {
+            curves: vec![
+                self.metric_curve(Ink::Margin, metric, |at| Some(decades(at.log_e_worse).max(-2.0))),
+                self.metric_curve(Ink::Healthy, metric, |at| {
+                    Some(decades(at.log_e_non_inferior).max(-2.0))
+                }),
+            ],
+            levels: vec![Level {
+                ink: Ink::Letters,
+                value: decades(assessment.threshold),
+            }],
+            at_least: vec![0.0],
+            ..Plot::default()
+        };
+        let healthy = (assessment.threshold_non_inferior - assessment.threshold).abs() > f64::EPSILON;
+        let other = if healthy {
+            format!(" (healthy: {})", e_value(assessment.threshold_non_inferior))
+        } else {
+            String::new()
+        };
+        Some(Chart {
+            title: "Evidence, on its way to the threshold".to_owned(),
+            svg: plot.draw(&|value| power(value))?,
+            said: format!(
+                "that it is worse in red, that it is healthy in green; the line is the threshold, {}{other}",
+                e_value(assessment.threshold)
+            ),
+        })
+    }
+
+    fn samples(&self, metric: &Metric) -> Option<Chart> {
+        #[expect(clippy::cast_precision_loss, reason = "a picture is as fine as its pixels")]
+        let count = |count: u64| Some(count as f64);
+        let plot = Plot {
+            curves: vec![
+                self.metric_curve(Ink::Control, metric, |at| count(at.control_count)),
+                self.metric_curve(Ink::Treatment, metric, |at| count(at.treatment_count)),
+            ],
+            at_least: vec![0.0],
+            ..Plot::default()
+        };
+        Some(Chart {
+            title: "Observations".to_owned(),
+            svg: plot.draw(&|value| figures::shortest(value.max(0.0), 3))?,
+            said: "control in grey, treatment in orange".to_owned(),
+        })
+    }
+
+    /// The share of users in treatment, and the planned one.
+    pub(super) fn split(&self) -> Option<Chart> {
+        let plot = Plot {
+            curves: vec![
+                self.curve(Ink::Control, |point| point.planned_share),
+                self.curve(Ink::Treatment, |point| point.treated_share),
+            ],
+            at_least: vec![0.0],
+            ..Plot::default()
+        };
+        Some(Chart {
+            title: "Share of users in treatment".to_owned(),
+            svg: plot.draw(&share)?,
+            said: "as planned in grey, as they came in orange".to_owned(),
+        })
+    }
+}
+
+/// Share of users in treatment as the history has it.
+pub(in crate::console) fn exposure(
+    entered: &[(Timestamp, RolloutState)],
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<Chart> {
+    let (began, _) = entered.first()?;
+    let seconds = |at: Timestamp| at.duration_since(*began).as_secs_f64();
+    let mut points: Vec<(f64, f64)> = entered
+        .iter()
+        .map(|(at, state)| (seconds(*at), state.exposure(policy).ratio()))
+        .collect();
+    let (end, last) = entered.last()?;
+    let until = if last.phase.is_over() { *end } else { now };
+    points.push((seconds(until), last.exposure(policy).ratio()));
+    let plot = Plot {
+        curves: vec![Curve {
+            ink: Ink::Treatment,
+            points,
+            is_stepped: true,
+        }],
+        at_least: vec![0.0, 1.0],
+        ..Plot::default()
+    };
+    Some(Chart {
+        title: "Exposure".to_owned(),
+        svg: plot.draw(&share)?,
+        said: "share of users in treatment since the rollout began; the history below has each change"
+            .to_owned(),
+    })
+}
+
+fn share(value: f64) -> String {
+    format!("{}%", figures::shortest(value.clamp(0.0, 1.0) * 100.0, 3))
+}
+
+/// A power of ten, as the axis of evidence has it.
+fn power(decades: f64) -> String {
+    figures::shortest(10_f64.powf(decades), 2)
+}
+
+fn row(point: &Point, at: &MetricPoint, scale: &Scale, relative: bool) -> MetricRow {
+    let interval = at.interval.map_or_else(
+        || figures::NOTHING.to_owned(),
+        |(lower, upper)| {
+            format!(
+                "{} to {}",
+                scale.difference(Some(lower), relative),
+                scale.difference(Some(upper), relative)
+            )
+        },
+    );
+    MetricRow {
+        at: point.tick.begins().strftime("%m-%d %H:%M:%S").to_string(),
+        control: scale.value(at.control),
+        treatment: scale.value(at.treatment),
+        difference: scale.difference(at.difference, relative),
+        interval,
+        worse: e_value(at.log_e_worse),
+        healthy: e_value(at.log_e_non_inferior),
+        samples: format!(
+            "{} / {}",
+            figures::count(at.control_count),
+            figures::count(at.treatment_count)
+        ),
+    }
+}

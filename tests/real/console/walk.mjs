@@ -1,0 +1,124 @@
+// Walks through the console in a headless Chromium: with and without JavaScript, in light and in dark, wide
+// and on a phone. Prints one line of JSON for each thing that was looked at.
+import { createRequire } from "node:module";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [url, executablePath, pictures, rollouts] = process.argv.slice(2);
+const [scripted, plain, failed] = JSON.parse(rollouts);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+const WAIT_MS = 20000;
+
+const check = (ok, what) => console.log(JSON.stringify({ ok: Boolean(ok), what }));
+mkdirSync(pictures, { recursive: true });
+
+// Every message of a page that a developer would call an error.
+const listen = (page, name) => {
+  page.on("console", (message) => {
+    if (message.type() === "error") check(false, `${name}: the browser says: ${message.text()} at ${page.url()}`);
+  });
+  page.on("pageerror", (error) => check(false, `${name}: ${error}`));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url)) check(false, `${name}: a request went to ${request.url()}`);
+  });
+};
+
+const accessible = async (page, name) => {
+  await page.evaluate(axe);
+  const found = await page.evaluate((values) => window.axe.run(document, { runOnly: { type: "tag", values } }), RULES);
+  const told = found.violations.map((rule) => `${rule.id}: ${rule.nodes.slice(0, 3).map((node) => node.html).join(" ")}`);
+  check(told.length === 0, `${name}: no accessibility violation${told.length ? `, but ${told.join("; ")}` : ""}`);
+  check(found.passes.length > 10, `${name}: ${found.passes.length} accessibility rules were held`);
+};
+
+const says = async (page, text, what) => {
+  const seen = await page.getByText(text).first().waitFor({ timeout: WAIT_MS }).then(() => true, () => false);
+  check(seen, `${what}: the page says ${text}`);
+};
+
+// Asks for a verb on its page, as a person does.
+const ask = async (page, verb, reason, name) => {
+  await page.locator(`#ask-${verb}`).click();
+  if (name) await page.getByLabel("Your name").fill(name);
+  await page.getByLabel("Reason").fill(reason);
+  await page.locator("form button.primary").click();
+  await page.waitForURL(/\/rollouts\/r\d+\?done=/);
+};
+
+const walk = async (page, rollout, policy, name) => {
+  await page.goto(url);
+  await page.getByRole("link", { name: policy, exact: true }).click();
+  await page.waitForURL(`**/rollouts/${rollout}`);
+  await says(page, "Baking until", name);
+  await ask(page, "pause", "lunch is ready", "Ann");
+  await says(page, "Done: Pause", name);
+  await says(page, "local:Ann asked for it: lunch is ready", name);
+  await ask(page, "resume", "lunch is over");
+  await says(page, "Done: Resume", name);
+  await ask(page, "rollback", "it was only a try");
+  await says(page, "Done: Roll back", name);
+  await says(page, "local:Ann asked for it: it was only a try", name);
+  check((await page.locator("#ask-pause").count()) === 0, `${name}: nothing is left to pause`);
+};
+
+const pages = {
+  overview: "/",
+  rollout: `/rollouts/${failed}`,
+  running: `/rollouts/${scripted}`,
+  pause: `/rollouts/${scripted}/pause`,
+  policies: "/policies",
+  policy: "/policies/scripted?per_hour=20000",
+  prompts: "/prompts",
+  prompt: "/prompts/scripted",
+};
+
+const looks = {
+  light: { colorScheme: "light", viewport: { width: 1280, height: 900 } },
+  dark: { colorScheme: "dark", viewport: { width: 1280, height: 900 } },
+  phone: { colorScheme: "light", viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
+};
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+try {
+  for (const [look, options] of Object.entries(looks)) {
+    const context = await browser.newContext(options);
+    for (const [name, path] of Object.entries(pages)) {
+      const page = await context.newPage();
+      listen(page, `${name}, ${look}`);
+      const answer = await page.goto(url + path);
+      check(answer.status() === 200, `${name}, ${look}: ${path} is answered with ${answer.status()}`);
+      await page.screenshot({ path: join(pictures, `${name}-${look}.png`), fullPage: true });
+      await accessible(page, `${name}, ${look}`);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      check(wide <= 0, `${name}, ${look}: the page is as wide as its window, not ${wide} wider`);
+      if (name === "rollout") {
+        await says(page, "The candidate is worse in", `${name}, ${look}`);
+        check((await page.locator(".chart svg polyline").count()) >= 4, `${name}, ${look}: charts have lines`);
+      }
+      await page.close();
+    }
+    await context.close();
+  }
+
+  const live = await browser.newContext(looks.light);
+  const watcher = await live.newPage();
+  listen(watcher, "watcher");
+  await watcher.goto(`${url}/rollouts/${scripted}`);
+  const actor = await (await browser.newContext(looks.light)).newPage();
+  listen(actor, "with scripts");
+  const before = await watcher.evaluate(() => (window.unloaded = performance.timeOrigin));
+  await walk(actor, scripted, "scripted", "with scripts");
+  await says(watcher, "local:Ann asked for it: it was only a try", "a page that was open all the time");
+  check((await watcher.evaluate(() => window.unloaded)) === before, "the open page was not loaded anew");
+  check((await watcher.locator("#told").textContent()).length > 0, "what changed was told to those who listen");
+
+  const without = await browser.newContext({ ...looks.light, javaScriptEnabled: false });
+  const page = await without.newPage();
+  listen(page, "without scripts");
+  await walk(page, plain, "plain", "without scripts");
+  await page.keyboard.press("Tab");
+} finally {
+  await browser.close();
+}

@@ -3,6 +3,8 @@
 
 #[path = "api/access.rs"]
 mod access;
+#[path = "api/approvals.rs"]
+mod approvals;
 #[path = "api/assignments.rs"]
 mod assignments;
 #[path = "api/contract.rs"]

@@ -408,6 +408,7 @@ fn a_rollout_that_is_opened_again_after_a_restart_has_its_evidence() {
             verb: Verb::RollBack,
             actor: Actor::new("anna").unwrap(),
             reason: Justification::new("users complain").unwrap(),
+            is_admin: true,
         };
         let reopened = world.command(promoted.state.id, back).await.unwrap().unwrap();
         assert!(matches!(reopened.phase, Phase::RollingBack { .. }));
@@ -434,6 +435,7 @@ fn a_command_that_the_store_took_without_saying_so_is_shown() {
             verb: Verb::Pause,
             actor: Actor::new("anna").unwrap(),
             reason: Justification::new("to look at it").unwrap(),
+            is_admin: true,
         };
         world.hazards().fail_store_after(0, Strike::AfterCall);
         assert!(world.command(rollout, pause).await.unwrap().is_err());

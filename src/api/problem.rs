@@ -4,6 +4,7 @@ use super::schema::CodeText;
 use crate::controller::CommandError;
 use crate::prompt::PromptError;
 use crate::registry::RegistryError;
+use crate::rollout::Objection;
 use crate::store::StoreError;
 use crate::telemetry::log::chain;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -67,6 +68,10 @@ codes! {
     ScopeMissing FORBIDDEN "scope_missing" "The token may not do this"
     /// An open server was asked under a name that is not its own.
     HostNotLocal FORBIDDEN "host_not_local" "The server answers local names only"
+    /// Whoever asks may not approve the rollout.
+    ApproverRefused FORBIDDEN "approver_refused" "Somebody else must approve"
+    /// Others must approve before the rollout goes on.
+    ApprovalsMissing FORBIDDEN "approvals_missing" "Others must approve first"
     /// The label is protected.
     LabelProtected FORBIDDEN "label_protected" "The label is protected"
     /// No such route.
@@ -301,7 +306,14 @@ impl From<CommandError> for Problem {
         match error {
             CommandError::UnknownPolicy(_) => Self::new(Code::UnknownPolicy, error.to_string()),
             CommandError::UnknownRollout(_) => Self::new(Code::UnknownRollout, error.to_string()),
-            CommandError::Refused(refusal) => Self::new(Code::CommandRefused, refusal.to_string()),
+            CommandError::Refused(refusal) => {
+                let code = match refusal.objection {
+                    Objection::Phase => Code::CommandRefused,
+                    Objection::Approver => Code::ApproverRefused,
+                    Objection::ApprovalsMissing => Code::ApprovalsMissing,
+                };
+                Self::new(code, refusal.to_string())
+            }
             CommandError::StartRefused(why) => Self::new(Code::StartRefused, why),
             CommandError::Registry(error) => error.into(),
             CommandError::Store(error) => error.into(),

@@ -12,7 +12,7 @@ use super::views::audit::AuditView;
 use super::views::evidence::{AssessmentView, EvidenceView};
 use super::views::rollout::{CommandBody, RolloutView, RolloutsView, StartBody};
 use crate::controller::{RolloutStatus, StartRequest};
-use crate::ids::{Actor, Justification, PolicyName, RolloutId, Version};
+use crate::ids::{Justification, PolicyName, RolloutId, Version};
 use crate::rollout::{AuditEvent, Command, RolloutState, Verb};
 use crate::store::StoreError;
 use axum::Json;
@@ -263,6 +263,7 @@ pub(super) fn field<T>(name: &str, value: Result<T, crate::ids::InvalidId>) -> R
     request_body = CommandBody,
     responses(
         (status = 200, description = "the rollout after the command", body = RolloutView),
+        (status = 403, description = "others must approve"),
         (status = 404, description = "no such rollout"),
         (status = 409, description = "it makes no sense now, and why"),
     )
@@ -273,11 +274,12 @@ async fn command(
     Path2(rollout, verb): Path2<RolloutId, Verb>,
     JsonBody(body): JsonBody<CommandBody>,
 ) -> Result<Json<RolloutView>, Problem> {
-    let actor: Actor = caller.actor;
-    let reason = field("reason", Justification::new(&body.reason))?;
-    let state = app
-        .controller
-        .command(rollout, Command { verb, actor, reason })
-        .await?;
+    let command = Command {
+        verb,
+        actor: caller.actor,
+        reason: field("reason", Justification::new(&body.reason))?,
+        is_admin: caller.is_admin,
+    };
+    let state = app.controller.command(rollout, command).await?;
     Ok(Json(view(&app, &state)))
 }

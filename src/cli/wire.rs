@@ -61,6 +61,15 @@ pub(crate) struct Rollout {
     /// Exposure of each step.
     pub(crate) ladder: Option<Vec<f64>>,
     pub(crate) verdict: Option<String>,
+    /// What applications may serve after a rollback.
+    pub(crate) after_rollback: Option<Sentence>,
+}
+
+/// A sentence.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Sentence {
+    /// As people read it.
+    pub(crate) text: String,
 }
 
 impl Rollout {

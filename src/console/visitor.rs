@@ -26,6 +26,8 @@ pub(super) struct Seat {
     pub(super) actor: Option<Actor>,
     /// Whether the visitor may run rollouts.
     pub(super) may_operate: bool,
+    /// Whether the visitor is an administrator.
+    pub(super) is_admin: bool,
     /// Whether the browser says that it came by TLS.
     secure: bool,
 }
@@ -58,12 +60,17 @@ impl Seat {
                 access.holder(hash, Some(Scope::Operate)).is_ok(),
             ),
         };
+        let is_admin = match &session.who {
+            Who::Nobody | Who::Named(_) => access.is_open(),
+            Who::Holder(hash) => access.is_open() || access.holder(hash, Some(Scope::Admin)).is_ok(),
+        };
         Self {
             by_cookie: actor.is_some(),
             session,
             is_new: false,
             actor,
             may_operate,
+            is_admin,
             secure: false,
         }
     }
@@ -111,6 +118,7 @@ impl<N: Needs> FromRequestParts<Arc<Console>> for Visitor<N> {
                 .map_err(|problem| PageError::from(problem).into_response())?;
             seat.actor = Some(caller.actor);
             seat.may_operate = access.holder(&hash, Some(Scope::Operate)).is_ok();
+            seat.is_admin = access.holder(&hash, Some(Scope::Admin)).is_ok();
         }
         Ok(Self {
             seat,

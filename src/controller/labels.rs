@@ -86,6 +86,12 @@ impl Controller {
         }
     }
 
+    /// Has the labels of a policy count as unread, because its registry failed.
+    pub(super) fn note_registry_trouble(&mut self, name: &PolicyName, error: String) {
+        self.labels.entry(name.clone()).or_default().error = Some(error);
+        self.touched.insert(name.clone());
+    }
+
     /// What keeps registries from being read, one entry for each.
     pub(super) fn registry_troubles(&self) -> impl Iterator<Item = Trouble> {
         let failing: BTreeMap<RegistryName, String> = self

@@ -23,6 +23,7 @@ use crate::ids::{
 use crate::policy::Policy;
 use crate::policy::problem::Problem;
 use crate::registry::RegistryError;
+use crate::rollout::aftermath::Aftermath;
 use crate::rollout::{Command, ObservedLabels, Refusal, RolloutState, StayReason};
 use crate::store::StoreError;
 use arc_swap::ArcSwap;
@@ -95,6 +96,8 @@ pub struct RolloutStatus {
     pub through: Option<Tick>,
     /// Its label moves that are committed and not confirmed by read-back yet.
     pub moves_unconfirmed: usize,
+    /// What applications may serve after a rollback.
+    pub aftermath: Aftermath,
 }
 
 /// Asks the controller; cheap to clone.

@@ -4,6 +4,7 @@ use super::RolloutStatus;
 use crate::ids::Tick;
 use crate::policy::Policy;
 use crate::rollout::RolloutState;
+use crate::rollout::aftermath::Aftermath;
 use crate::rollout::course::Course;
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
@@ -101,6 +102,7 @@ impl Running {
             assessment: course.assessment.clone(),
             through: course.through(),
             moves_unconfirmed,
+            aftermath: Aftermath::of(&course.policy.clients, false),
         }
     }
 }

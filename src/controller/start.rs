@@ -1,19 +1,20 @@
 //! How rollouts begin: a candidate appears at the treatment label, or a person asks.
 
 use super::Controller;
-use super::execute::Unfinished;
+use super::execute::{REGISTRY_CALL_SECONDS_MAX, Unfinished};
 use super::running::Running;
 use super::{CommandError, StartRequest};
-use crate::ids::{Generation, PolicyName, RolloutId, Version};
+use crate::ids::{Actor, Generation, PolicyName, RolloutId, Version};
 use crate::policy::Policy;
-use crate::registry::Freshness;
+use crate::registry::{Freshness, RegistryError};
 use crate::rollout::{
-    AuditEvent, Cause, Command, Decision, Effect, Input, LabelMove, ObservedLabels, Refusal, RegistryCause,
-    RolloutState, StayReason,
+    AuditEvent, Cause, Command, Decision, Effect, Input, LabelMove, Objection, ObservedLabels, Refusal,
+    RegistryCause, RolloutState, StayReason,
 };
 use crate::store::{NewRollout, StoreError};
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Controller {
     /// Starts a rollout when the treatment label points at a version other than the stable one; true when it did.
@@ -37,11 +38,22 @@ impl Controller {
         if stable == candidate {
             return Ok(false);
         }
+        let author = match self.author(&policy, candidate).await {
+            Ok(author) => author,
+            Err(error) => {
+                // Whoever may not approve is not known; it begins when the registry tells.
+                self.note_registry_trouble(name, error.to_string());
+                return Ok(false);
+            }
+        };
         let cause = Cause::Registry(RegistryCause::CandidateAppeared {
             by: labels.treatment.by,
         });
-        self.begin(&policy, stable, candidate, cause, Vec::new(), now)
-            .await?;
+        let state = RolloutState {
+            author,
+            ..RolloutState::pending(&policy, stable, candidate, now)
+        };
+        self.begin(&policy, state, cause, Vec::new(), now).await?;
         Ok(true)
     }
 
@@ -70,9 +82,9 @@ impl Controller {
         self.read_labels(std::slice::from_ref(name), Freshness::Now).await;
         let labels = match self.labels.get(name) {
             Some(seen) if seen.error.is_some() => {
-                return Err(CommandError::Registry(
-                    crate::registry::RegistryError::Unavailable(seen.error.clone().unwrap_or_default()),
-                ));
+                return Err(CommandError::Registry(RegistryError::Unavailable(
+                    seen.error.clone().unwrap_or_default(),
+                )));
             }
             Some(seen) => seen.last.clone(),
             None => None,
@@ -96,9 +108,11 @@ impl Controller {
             actor: start.actor,
             reason: start.reason,
         };
-        Ok(self
-            .begin(&policy, stable, candidate, cause, effects, now)
-            .await?)
+        let state = RolloutState {
+            author: self.author(&policy, candidate).await?,
+            ..RolloutState::pending(&policy, stable, candidate, now)
+        };
+        Ok(self.begin(&policy, state, cause, effects, now).await?)
     }
 
     /// The stable version and the candidate, or why there can be no rollout.
@@ -136,16 +150,30 @@ impl Controller {
         Ok((stable, candidate))
     }
 
+    /// Who wrote the candidate, where the policy asks for approval and the registry tells.
+    async fn author(&self, policy: &Policy, candidate: Version) -> Result<Option<Actor>, RegistryError> {
+        let registry = self.registries.get(&policy.registry);
+        let Some(registry) = registry.filter(|_| policy.asks_for_approval()) else {
+            return Ok(None);
+        };
+        let limit = Duration::from_secs(REGISTRY_CALL_SECONDS_MAX);
+        match tokio::time::timeout(limit, registry.author(&policy.prompt, candidate)).await {
+            Ok(author) => author,
+            Err(_) => Err(RegistryError::Unavailable(format!(
+                "no answer within {REGISTRY_CALL_SECONDS_MAX} s"
+            ))),
+        }
+    }
+
     async fn begin(
         &mut self,
         policy: &Arc<Policy>,
-        stable: Version,
-        candidate: Version,
+        state: RolloutState,
         cause: Cause,
         effects: Vec<Effect>,
         now: Timestamp,
     ) -> Result<RolloutState, StoreError> {
-        let state = RolloutState::pending(policy, stable, candidate, now);
+        let (stable, candidate) = (state.stable, state.candidate);
         let policy_source = Arc::clone(&policy.source);
         let begun = self
             .store
@@ -188,6 +216,7 @@ impl Controller {
                     verb: command.verb,
                     phase: state.phase.as_str().into(),
                     why: "a newer rollout of its policy has begun".into(),
+                    objection: Objection::Phase,
                 })),
                 None => Err(CommandError::UnknownRollout(rollout)),
             };

@@ -5,7 +5,7 @@
 //! | `SRN001`–`SRN099` | the file and its structure |
 //! | `SRN101`–`SRN199` | names, assignment, steps, analysis |
 //! | `SRN201`–`SRN299` | metrics |
-//! | `SRN301`–`SRN399` | gates and notification |
+//! | `SRN301`–`SRN399` | gates, clients and notification |
 //! | `SRN401`–`SRN499` | several files together |
 //! | `SRN901`–`SRN999` | warnings |
 //!
@@ -291,6 +291,15 @@ codes! {
 
     ApprovalCount "SRN303" Error "the number of approvals is out of bounds"
     "1 to 10 different people approve."
+
+    Approver "SRN304" Error "this approver cannot be"
+    "Each approver is named once, as their token is: 1 to 128 characters without control characters."
+
+    ApproversTooFew "SRN305" Error "fewer people may approve than must"
+    "With fewer names in `by` than `from` asks for, the gate could never open."
+
+    ClientTtl "SRN306" Error "a time to live is out of bounds"
+    "Applications keep a prompt for 0s to 1d: one that keeps it longer cannot be rolled back by a label."
 
     Webhook "SRN310" Error "not a webhook"
     "An `http://` or `https://` URL with a host, without a user or password in it (policies are kept in git)."

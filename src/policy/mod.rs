@@ -4,7 +4,7 @@
 //! therefore rely on what the fields promise. Nothing here reads files or the clock.
 
 use crate::ids::{
-    Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt, Scheme, Tick,
+    Actor, Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt, Scheme, Tick,
 };
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
@@ -52,6 +52,8 @@ pub struct Policy {
     pub metrics: Vec<Metric>,
     /// Conditions before the start or in a step.
     pub gates: Gates,
+    /// How long applications keep what they fetched.
+    pub clients: Clients,
     /// Who is told.
     pub notify: Vec<Notify>,
 }
@@ -306,6 +308,10 @@ pub struct ApprovalGate {
     pub before_start: bool,
     /// How many different people must approve, here and in a step with `approval: required`.
     pub from: u32,
+    /// Who may approve, at least [`Self::from`] of them; anybody where it is none.
+    pub by: Option<BTreeSet<Actor>>,
+    /// Whether only administrators may.
+    pub admins_only: bool,
 }
 
 impl Default for ApprovalGate {
@@ -313,6 +319,26 @@ impl Default for ApprovalGate {
         Self {
             before_start: false,
             from: 1,
+            by: None,
+            admins_only: false,
+        }
+    }
+}
+
+/// How long applications keep a prompt that they fetched by label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clients {
+    /// In each process, 0 s to 1 day; the 60 s of Langfuse's SDKs by default.
+    pub cache_ttl: SignedDuration,
+    /// In a Redis that processes share, 0 s to 1 day; none where they share none.
+    pub redis_ttl: Option<SignedDuration>,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self {
+            cache_ttl: SignedDuration::from_secs(60),
+            redis_ttl: None,
         }
     }
 }
@@ -347,6 +373,11 @@ impl Policy {
         self.steps.get(step).map_or(Exposure::NOBODY, |step| {
             step.exposure.min(self.assignment.holdback.complement())
         })
+    }
+
+    /// Whether the start or a step waits for approval.
+    pub fn asks_for_approval(&self) -> bool {
+        self.gates.approval.before_start || self.steps.iter().any(|step| step.approval)
     }
 
     /// The metrics whose worsening counts: guardrails and goals.

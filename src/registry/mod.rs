@@ -25,6 +25,11 @@ pub trait Registry: Send + Sync {
     /// One version of a prompt.
     async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, RegistryError>;
 
+    /// Who wrote a version, where the system tells people apart.
+    async fn author(&self, prompt: &PromptName, version: Version) -> Result<Option<Actor>, RegistryError> {
+        Ok(Some(self.version(prompt, version).await?.author))
+    }
+
     /// Evaluations recorded for a version, newest last; empty where the system records none.
     async fn evaluations(
         &self,

@@ -26,7 +26,8 @@ const MOVES_PER_TICK_MAX: usize = 64;
 /// What happens where a policy asks for the approval of people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Approvals {
-    /// They approve at once; each is a transition of its own, by an actor called `assumed-1` and so on.
+    /// They approve at once; each is a transition of its own, by those whom the policy names, else by
+    /// actors called `assumed-1` and so on.
     Given,
     /// Nobody approves, and the rollout waits.
     Withheld,
@@ -251,15 +252,18 @@ impl Rehearsal {
 
     /// The approval that it waits for, where it is given.
     fn approve(&self, now: Timestamp) -> Option<Box<Transition>> {
-        let (Approvals::Given, StayReason::Approval { given, .. }) = (self.approvals, &self.course.stay)
+        let (Approvals::Given, StayReason::Approval { given, from, .. }) =
+            (self.approvals, &self.course.stay)
         else {
             return None;
         };
-        let actor = format!("assumed-{}", given + 1);
+        let named = from.named.as_ref().and_then(|named| named.first().cloned());
+        let assumed = || format!("assumed-{}", given.len() + 1).parse().ok();
         let command = Command {
             verb: Verb::Approve,
-            actor: actor.parse::<Actor>().ok()?,
+            actor: named.or_else(assumed)?,
             reason: Justification::of_serin("assumed in a rehearsal"),
+            is_admin: true,
         };
         let assessment = Box::new(self.course.latest(now));
         match self.course.decide(&Input::Command { command, assessment }, now) {

@@ -117,7 +117,7 @@ fn approvals_are_assumed_one_by_one_or_waited_for() {
     assert_eq!(approved, ["assumed-1"]);
     let (withheld, moved) = run(Approvals::Withheld);
     assert_eq!(moved.len(), 1);
-    assert!(matches!(withheld.stay(), StayReason::Approval { given: 0, .. }));
+    assert!(matches!(withheld.stay(), StayReason::Approval { given, .. } if given.is_empty()));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::assignment::snapshot::Snapshot;
 use crate::controller::{Board, PolicyStatus, RolloutStatus};
 use crate::ids::Tick;
 use crate::rehearsal::Rehearsal;
+use crate::rollout::aftermath::Aftermath;
 use crate::rollout::route::route;
 use crate::source::ingest;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ impl World {
             assessment: None,
             through: rehearsal.through(),
             moves_unconfirmed: 0,
+            aftermath: Aftermath::of(&policy.clients, false),
         };
         let status = PolicyStatus {
             policy: Arc::clone(policy),

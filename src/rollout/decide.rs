@@ -379,9 +379,8 @@ impl Tick<'_> {
     }
 
     fn approved(&self, point: ApprovalPoint) -> Considered {
-        let (given, needed) = (self.state.approvals_of(point), self.policy.gates.approval.from);
-        if given < needed {
-            return stay(StayReason::Approval { point, given, needed });
+        if !self.state.is_approved(self.policy, point) {
+            return stay(self.state.approval_wait(self.policy, point));
         }
         ControlFlow::Continue(())
     }

@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+pub mod aftermath;
+mod approval;
 mod audit;
 mod command;
 pub mod course;
@@ -23,6 +25,7 @@ pub mod state;
 mod tests;
 mod transition;
 
+pub use approval::{Approval, ApprovalPoint, Approvers};
 pub use audit::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome};
 pub use command::possible;
 
@@ -59,6 +62,8 @@ pub struct RolloutState {
     pub fail_overruled: bool,
     /// Who approved what so far.
     pub approvals: BTreeSet<Approval>,
+    /// Who wrote the candidate, where the policy asks for approval and the registry tells.
+    pub author: Option<Actor>,
 }
 
 /// Where a rollout stands.
@@ -113,24 +118,6 @@ pub enum Resumable {
     },
     /// After promotion.
     Watching,
-}
-
-/// An approval that was given.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Approval {
-    /// What it opens.
-    pub point: ApprovalPoint,
-    /// Who gave it.
-    pub actor: Actor,
-}
-
-/// What an approval opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ApprovalPoint {
-    /// The first exposure.
-    Start,
-    /// The way out of a step.
-    Step(usize),
 }
 
 /// Why a rollout moved.
@@ -301,6 +288,8 @@ pub struct Command {
     pub actor: Actor,
     /// Why, in their words.
     pub reason: Justification,
+    /// Whether they are an administrator.
+    pub is_admin: bool,
 }
 
 /// What a person can ask of a running rollout.
@@ -339,10 +328,12 @@ pub enum StayReason {
     Approval {
         /// What waits.
         point: ApprovalPoint,
-        /// How many people have approved.
-        given: u32,
-        /// How many must.
+        /// Who has approved.
+        given: BTreeSet<Actor>,
+        /// How many people must.
         needed: u32,
+        /// Who may still.
+        from: Approvers,
     },
     /// The step's bake is not over.
     Baking {
@@ -424,6 +415,19 @@ pub struct Refusal {
     pub phase: Cow<'static, str>,
     /// What stands against it, and what would be possible.
     pub why: Cow<'static, str>,
+    /// What kind of objection it is.
+    pub objection: Objection,
+}
+
+/// What kind of objection stands against a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Objection {
+    /// It makes no sense where the rollout stands.
+    Phase,
+    /// Whoever asks may not approve this.
+    Approver,
+    /// Others must approve first.
+    ApprovalsMissing,
 }
 
 /// A change of state, with what caused it and what must be done about it.

@@ -116,6 +116,7 @@ impl RolloutState {
             promoted: false,
             fail_overruled: false,
             approvals: BTreeSet::new(),
+            author: None,
         }
     }
 
@@ -171,11 +172,7 @@ impl RolloutState {
             found,
         };
         let (stable, candidate) = (self.stable, self.candidate);
-        let approval = |point| StayReason::Approval {
-            point,
-            given: self.approvals_of(point),
-            needed: policy.gates.approval.from,
-        };
+        let approval = |point| self.approval_wait(policy, point);
         match &self.phase {
             Phase::Pending if policy.gates.approval.before_start => approval(ApprovalPoint::Start),
             Phase::Pending if policy.gates.evaluation.is_some() => {
@@ -202,16 +199,6 @@ impl RolloutState {
             Phase::RollingBack { .. } => label(&policy.labels.treatment, stable, Some(candidate)),
             Phase::Promoted | Phase::RolledBack { .. } | Phase::Superseded { .. } => StayReason::Ended,
         }
-    }
-
-    /// How many different people have approved `point`.
-    pub fn approvals_of(&self, point: ApprovalPoint) -> u32 {
-        let count = self
-            .approvals
-            .iter()
-            .filter(|approval| approval.point == point)
-            .count();
-        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// The metric that a verdict was paused for, where a person has not gone on since.

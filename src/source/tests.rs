@@ -7,6 +7,7 @@ use crate::assignment::snapshot::Snapshot;
 use crate::controller::{Board, PolicyStatus, RolloutStatus};
 use crate::ids::{Generation, RolloutId, Version};
 use crate::policy::{Policy, check};
+use crate::rollout::aftermath::Aftermath;
 use crate::rollout::route::route;
 use crate::rollout::{Phase, RolloutState, StayReason};
 use jiff::Timestamp;
@@ -42,6 +43,7 @@ fn world(running: &Arc<Policy>, in_force: &Arc<Policy>) -> (Board, Snapshot) {
         fail_overruled: false,
         stepped_back: false,
         approvals: BTreeSet::new(),
+        author: None,
     };
     let snapshot = Snapshot::new(1, [Arc::new(route(running, Some(&state), None, &SECRET))]);
     let rollout = RolloutStatus {
@@ -52,6 +54,7 @@ fn world(running: &Arc<Policy>, in_force: &Arc<Policy>) -> (Board, Snapshot) {
         assessment: None,
         through: None,
         moves_unconfirmed: 0,
+        aftermath: Aftermath::of(&running.clients, false),
     };
     let status = PolicyStatus {
         policy: Arc::clone(in_force),

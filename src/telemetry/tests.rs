@@ -9,6 +9,7 @@ use crate::policy::{
     Alpha, AnalysisRules, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric, MetricKind,
     OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step,
 };
+use crate::rollout::aftermath::Aftermath;
 use crate::rollout::{RolloutState, StayReason};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -66,6 +67,7 @@ fn policy(name: &str) -> Policy {
             unit: None,
         }],
         gates: Gates::default(),
+        clients: crate::policy::Clients::default(),
         notify: Vec::new(),
     }
 }
@@ -128,6 +130,7 @@ fn status(name: &str, phase: Phase) -> (PolicyName, Arc<PolicyStatus>) {
         fail_overruled: false,
         stepped_back: false,
         approvals: BTreeSet::new(),
+        author: None,
     };
     let rollout = RolloutStatus {
         policy: Arc::clone(&policy),
@@ -137,6 +140,7 @@ fn status(name: &str, phase: Phase) -> (PolicyName, Arc<PolicyStatus>) {
         assessment: Some(Arc::new(assessment())),
         through: None,
         moves_unconfirmed: 1,
+        aftermath: Aftermath::of(&policy.clients, false),
     };
     let status = PolicyStatus {
         policy: Arc::clone(&policy),

@@ -202,6 +202,7 @@ impl Stage<'_> {
             verb,
             actor: Actor::new(by)?,
             reason: Justification::new("as agreed")?,
+            is_admin: false,
         };
         match self.world.command(rollout.state.id, command).await {
             // A refusal is in the history, too, which is told anyway.

@@ -190,6 +190,7 @@ async fn command(world: &mut World, policy: &Policy, verb: Verb) {
         verb,
         actor: Actor::new("anna").unwrap(),
         reason: Justification::new("to see").unwrap(),
+        is_admin: true,
     };
     let rollout = world.rollout_of(&policy.name).unwrap().state.id;
     world.command(rollout, command).await.unwrap().unwrap();

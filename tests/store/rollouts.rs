@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 use serin::analysis::{Assessment, Blame, DataQuality, Verdict, Versus};
 use serin::ids::{Generation, PolicyName, Revision, RolloutId, Tick};
 use serin::rollout::{
-    Approval, ApprovalPoint, AuditEvent, Cause, Checkpoint, Command, Phase, PolicyCause, Refusal, Resumable,
-    RolloutState, Transition, Verb, VerdictCause,
+    Approval, ApprovalPoint, AuditEvent, Cause, Checkpoint, Command, Objection, Phase, PolicyCause, Refusal,
+    Resumable, RolloutState, Transition, Verb, VerdictCause,
 };
 use serin::store::StoreError;
 
@@ -159,11 +159,13 @@ fn refused() -> AuditEvent {
             verb: Verb::Promote,
             actor: actor("alice"),
             reason: reason("it looks fine\nto me"),
+            is_admin: false,
         },
         refusal: Refusal {
             verb: Verb::Promote,
             phase: "rolling back".into(),
             why: "it is going back".into(),
+            objection: Objection::ApprovalsMissing,
         },
     }
 }

@@ -204,6 +204,7 @@ pub(crate) fn new_rollout(policy: &str, effects: Vec<Effect>) -> NewRollout {
             promoted: false,
             fail_overruled: false,
             approvals: BTreeSet::new(),
+            author: None,
         },
         policy_source,
         cause: Cause::Registry(RegistryCause::CandidateAppeared { by: None }),

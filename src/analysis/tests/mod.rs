@@ -74,6 +74,7 @@ fn policy(metrics: Vec<Metric>) -> Policy {
         },
         metrics,
         gates: Gates::default(),
+        clients: crate::policy::Clients::default(),
         notify: vec![],
     }
 }

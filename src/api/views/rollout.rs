@@ -10,6 +10,7 @@ use crate::api::schema::{
 use crate::controller::RolloutStatus;
 use crate::ids::Exposure;
 use crate::policy::Policy;
+use crate::rollout::aftermath::Aftermath;
 use crate::rollout::{Approval, ApprovalPoint, RolloutState, StayReason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,43 @@ pub struct RolloutView {
     fail_overruled: bool,
     /// Who approved what so far.
     approvals: Vec<ApprovalView>,
+    /// Who wrote the candidate; null where no approval is asked for or the registry does not tell.
+    #[schema(value_type = Option<ActorText>)]
+    author: Option<String>,
+    /// What applications may serve after a rollback; null like `exposure`.
+    after_rollback: Option<AftermathView>,
+}
+
+/// What applications may serve after a rollback, by what the policy says of their caches.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AfterRollback)]
+pub struct AftermathView {
+    /// How long a process keeps what it fetched, in seconds.
+    #[schema(minimum = 0)]
+    cache_ttl_seconds: i64,
+    /// How long a Redis that processes share keeps it, in seconds; null where they share none.
+    #[schema(minimum = 0)]
+    redis_ttl_seconds: Option<i64>,
+    /// Whether Serin clears that Redis with the move of the label.
+    redis_is_cleared: bool,
+    /// Time from the move of the label until no cache holds the candidate as fresh, in seconds.
+    #[schema(minimum = 0)]
+    at_most_seconds: i64,
+    /// The same, and what follows it, as an English sentence.
+    text: String,
+}
+
+impl From<&Aftermath> for AftermathView {
+    fn from(aftermath: &Aftermath) -> Self {
+        Self {
+            cache_ttl_seconds: aftermath.cache_ttl.as_secs(),
+            redis_ttl_seconds: aftermath.redis_ttl.map(|ttl| ttl.as_secs()),
+            redis_is_cleared: aftermath.is_cleared,
+            at_most_seconds: aftermath.at_most().as_secs(),
+            text: aftermath.sentence(),
+        }
+    }
 }
 
 /// An approval that was given.
@@ -108,6 +146,7 @@ impl RolloutView {
                 .assessment
                 .as_deref()
                 .map(|assessment| assessment.verdict.into()),
+            after_rollback: Some((&status.aftermath).into()),
             stay: (!has_just_moved).then(|| StayView::new(&status.stay, now)),
             ..Self::stored(&status.state)
         }
@@ -134,6 +173,8 @@ impl RolloutView {
             promoted: state.promoted,
             fail_overruled: state.fail_overruled,
             approvals: state.approvals.iter().map(Into::into).collect(),
+            author: state.author.as_ref().map(ToString::to_string),
+            after_rollback: None,
         }
     }
 }

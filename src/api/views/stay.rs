@@ -2,10 +2,13 @@
 
 use super::cause::{CauseView, MismatchView};
 use super::{moment, number};
-use crate::api::schema::{LabelText, MetricNameText, Moment, VersionNumber};
-use crate::rollout::{ApprovalPoint, EvaluationState, StayReason, explain};
+use crate::api::schema::{ActorText, LabelText, MetricNameText, Moment, VersionNumber};
+use crate::ids::Actor;
+use crate::rollout::{ApprovalPoint, Approvers, EvaluationState, StayReason, explain};
+use crate::store::Scope;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// Why a rollout does not move.
@@ -33,8 +36,19 @@ enum StayCode {
         step: Option<usize>,
         /// How many people have approved.
         given: u32,
+        /// Who they are.
+        #[schema(value_type = Vec<ActorText>)]
+        by: Vec<String>,
         /// How many must.
         needed: u32,
+        /// Who may still, where the policy names people; null where it does not.
+        #[schema(value_type = Option<Vec<ActorText>>)]
+        from: Option<Vec<String>>,
+        /// The scope that their tokens need: `operate` or `admin`.
+        scope: &'static str,
+        /// Who may not, because they wrote the candidate and nobody else must approve.
+        #[schema(value_type = Option<ActorText>)]
+        but: Option<String>,
     },
     /// The step's bake is not over.
     Baking {
@@ -176,17 +190,12 @@ impl From<&StayReason> for StayCode {
             StayReason::Evaluation(state) => Self::Evaluation {
                 evaluation: state.into(),
             },
-            StayReason::Approval { point, given, needed } => {
-                let step = match point {
-                    ApprovalPoint::Start => None,
-                    ApprovalPoint::Step(step) => Some(step + 1),
-                };
-                Self::Approval {
-                    step,
-                    given: *given,
-                    needed: *needed,
-                }
-            }
+            StayReason::Approval {
+                point,
+                given,
+                needed,
+                from,
+            } => approval(*point, given, *needed, from),
             StayReason::Baking { until } => Self::Baking {
                 until: moment(*until),
             },
@@ -224,5 +233,26 @@ impl From<&StayReason> for StayCode {
             StayReason::Ended => Self::Ended,
             StayReason::Refused(_) => Self::Refused,
         }
+    }
+}
+
+fn approval(point: ApprovalPoint, given: &BTreeSet<Actor>, needed: u32, from: &Approvers) -> StayCode {
+    let names = |actors: &BTreeSet<Actor>| actors.iter().map(ToString::to_string).collect();
+    let scope = if from.admins_only {
+        Scope::Admin
+    } else {
+        Scope::Operate
+    };
+    StayCode::Approval {
+        step: match point {
+            ApprovalPoint::Start => None,
+            ApprovalPoint::Step(step) => Some(step + 1),
+        },
+        given: u32::try_from(given.len()).unwrap_or(u32::MAX),
+        by: names(given),
+        needed,
+        from: from.named.as_ref().map(names),
+        scope: scope.as_str(),
+        but: from.but.as_ref().map(ToString::to_string),
     }
 }

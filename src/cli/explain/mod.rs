@@ -137,6 +137,10 @@ fn present(rollout: &Rollout, evidence: &Evidence, numbers: &mut Numbers, now: T
     if let Some(stay) = rollout.stay.as_ref().filter(|stay| stay.code != "ended") {
         text.push_str(&format!("  {}\n", screen::harmless(&stay.text)));
     }
+    // What is over was rolled back long ago, or is what users have.
+    if let Some(after) = rollout.after_rollback.as_ref().filter(|_| !rollout.is_over()) {
+        text.push_str(&format!("  {}\n", screen::harmless(&after.text)));
+    }
     match &evidence.assessment {
         Some(assessment) => text.push_str(&numbers.show(assessment)),
         None => text.push_str("  no tick is closed yet: there are no numbers\n"),

@@ -73,7 +73,12 @@ pub(in crate::console) async fn carry_out(
         let actor = actor(visitor.seat.actor.as_ref(), name)?;
         let reason = Justification::new(&reason)
             .map_err(|refused| Problem::new(Code::BadField, format!("the reason {}", refused.rule())))?;
-        let command = Command { verb, actor, reason };
+        let command = Command {
+            verb,
+            actor,
+            reason,
+            is_admin: visitor.seat.is_admin,
+        };
         let done = console.app.controller().command(known.state.id, command).await;
         done.map_err(Problem::from)
     };

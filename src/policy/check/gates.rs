@@ -1,12 +1,16 @@
 //! Conditions before the start or in a step.
 
 use super::super::code::Code;
-use super::super::document::{ApprovalDocument, EvaluationDocument, GatesDocument, Given, Located};
+use super::super::document::value::Items;
+use super::super::document::words::ScopeWord;
+use super::super::document::{
+    APPROVERS_MAX, ApprovalDocument, EvaluationDocument, GatesDocument, Given, Located,
+};
 use super::super::problem::Problems;
 use super::super::{ApprovalGate, EvaluationGate, Gates, MetricKind};
 use super::refuse;
-use crate::ids::MetricName;
-use std::collections::BTreeMap;
+use crate::ids::{Actor, MetricName};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Longest name of a dataset, in characters.
@@ -140,8 +144,61 @@ fn approval(document: &ApprovalDocument, problems: &mut Problems) -> Option<Appr
         }
         from
     });
-    Some(ApprovalGate {
+    let by = document
+        .by
+        .resolve(None, |located| approvers(&located.value, problems).map(Some));
+    let admins_only = document.scope.resolve(absent.admins_only, |located| {
+        Some(match located.value {
+            ScopeWord::Operate => false,
+            ScopeWord::Admin => true,
+        })
+    });
+    let gate = ApprovalGate {
         before_start: before_start?,
         from: from?,
-    })
+        by: by?,
+        admins_only: admins_only?,
+    };
+    let may = gate.by.as_ref().map(BTreeSet::len);
+    if let (Some(may), Some(located)) = (may, document.by.located())
+        && u32::try_from(may).is_ok_and(|may| may < gate.from)
+    {
+        problems.add_with_help(
+            Code::ApproversTooFew,
+            located.span,
+            format!("{} must approve, and {may} may", gate.from),
+            "name more people in `by`, or lower `from`",
+        );
+        return None;
+    }
+    Some(gate)
+}
+
+/// Who may approve, each named once.
+fn approvers(items: &Items<String, 1, APPROVERS_MAX>, problems: &mut Problems) -> Option<BTreeSet<Actor>> {
+    let mut seen = BTreeSet::new();
+    let approvers = items.convert(|_, located| {
+        let Ok(actor) = Actor::new(&located.value) else {
+            refuse(
+                Code::Approver,
+                located,
+                "an approver",
+                Actor::RULE,
+                None,
+                problems,
+            );
+            return None;
+        };
+        if !seen.insert(actor.clone()) {
+            problems.add_with_help(
+                Code::Approver,
+                located.span,
+                format!("`{actor}` is named already"),
+                "remove the second entry",
+            );
+            return None;
+        }
+        Some(actor)
+    });
+    approvers.map(|approvers| approvers.into_iter().collect())
 }

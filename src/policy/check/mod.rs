@@ -19,6 +19,7 @@ use std::sync::Arc;
 mod across;
 mod analysis;
 mod assignment;
+mod clients;
 mod gates;
 mod kind;
 mod measure;
@@ -170,6 +171,7 @@ fn policy(document: &PolicyDocument, text: &str, problems: &mut Problems) -> (Op
             analysis: parts.analysis?,
             metrics: parts.metrics?,
             gates: parts.gates?,
+            clients: parts.clients?,
             notify: parts.notify?,
         })
     })();
@@ -183,6 +185,7 @@ struct Parts {
     analysis: Option<super::AnalysisRules>,
     metrics: Option<Vec<super::Metric>>,
     gates: Option<super::Gates>,
+    clients: Option<super::Clients>,
     notify: Option<Vec<super::Notify>>,
 }
 
@@ -198,6 +201,7 @@ impl Parts {
         let analysis = analysis::check(&spec.analysis, problems);
         let metrics = metrics::check(&spec.metrics, problems);
         let gates = gates::check(&spec.gates, &metrics.kinds, problems);
+        let clients = clients::check(&spec.clients, problems);
         let notify = webhook::check(&spec.notify, problems);
         if let Some(rules) = &analysis {
             lint::analysis(spec, rules, problems);
@@ -213,6 +217,7 @@ impl Parts {
             analysis,
             metrics: metrics.metrics,
             gates,
+            clients,
             notify,
         }
     }

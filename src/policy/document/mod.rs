@@ -11,10 +11,12 @@ use jiff::SignedDuration;
 use node::Node;
 use read::{Fields, Key, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use value::{Items, Named};
-use words::{ApprovalWord, BeforeWord, KindWord, ScaleWord, VersusWord};
+use value::Items;
+use words::{ApprovalWord, KindWord, ScaleWord};
 
 pub(crate) use assignment::{AssignmentDocument, ForceDocument};
+pub(crate) use clients::ClientsDocument;
+pub(crate) use gates::{ApprovalDocument, EvaluationDocument, GatesDocument};
 use read::Section;
 pub(crate) use read::{Given, Located};
 
@@ -22,6 +24,8 @@ pub use assignment::FORCED_USERS_MAX;
 pub use node::FILE_BYTES_MAX;
 
 mod assignment;
+mod clients;
+mod gates;
 mod node;
 mod read;
 pub(crate) mod suggest;
@@ -35,6 +39,9 @@ pub const STEPS_MAX: usize = 20;
 
 /// Most metrics of a policy.
 pub const METRICS_MAX: usize = 50;
+
+/// Most people who are named as approvers.
+pub const APPROVERS_MAX: usize = 50;
 
 /// Most webhooks of a policy.
 pub const WEBHOOKS_MAX: usize = 16;
@@ -158,6 +165,9 @@ pub(crate) struct SpecDocument {
     /// Conditions before the start or in a step.
     #[schemars(default)]
     pub(crate) gates: Given<GatesDocument>,
+    /// How long applications keep a prompt that they fetched by label.
+    #[schemars(default)]
+    pub(crate) clients: Given<ClientsDocument>,
     /// Who is told.
     #[schemars(default)]
     pub(crate) notify: Given<Items<NotifyDocument, 0, WEBHOOKS_MAX>>,
@@ -307,50 +317,6 @@ pub(crate) struct MetricDocument {
     pub(crate) critical: Given<bool>,
 }
 
-/// Conditions before the start or in a step.
-#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
-#[schemars(rename = "Gates", deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct GatesDocument {
-    #[schemars(skip)]
-    pub(crate) span: Span,
-    /// What the candidate's recorded evaluation must show before any user sees it.
-    #[schemars(default)]
-    pub(crate) evaluation: Given<EvaluationDocument>,
-    /// Who must approve.
-    #[schemars(default)]
-    pub(crate) approval: Given<ApprovalDocument>,
-}
-
-/// What the candidate's recorded evaluation must show before any user sees it.
-#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
-#[schemars(rename = "Evaluation", deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct EvaluationDocument {
-    #[schemars(skip)]
-    pub(crate) span: Span,
-    /// The dataset that the evaluation was made on.
-    #[schemars(extend("maxLength" = 255))]
-    pub(crate) dataset: Given<String>,
-    /// Least score by metric.
-    pub(crate) floor: Given<Named<f64, METRICS_MAX>>,
-    /// Whether the candidate must also stand a comparison.
-    #[schemars(default)]
-    pub(crate) versus: Given<VersusWord>,
-}
-
-/// Who must approve.
-#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
-#[schemars(rename = "Approval", deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct ApprovalDocument {
-    #[schemars(skip)]
-    pub(crate) span: Span,
-    /// What waits for approval, besides the steps with `approval: required`.
-    #[schemars(default)]
-    pub(crate) before: Given<BeforeWord>,
-    /// How many different people must approve.
-    #[schemars(default, extend("default" = 1, "minimum" = 1, "maximum" = 10))]
-    pub(crate) from: Given<u64>,
-}
-
 /// Who is told of what; this version checks it and sends nothing yet.
 #[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
 #[schemars(rename = "Notify", deny_unknown_fields, rename_all = "camelCase")]
@@ -385,6 +351,7 @@ section! {
         optional analysis "analysis",
         required metrics "metrics",
         optional gates "gates",
+        optional clients "clients",
         optional notify "notify",
     }
     LabelsDocument at "spec.labels" {
@@ -453,6 +420,12 @@ section! {
     ApprovalDocument at "spec.gates.approval" {
         optional before "before",
         optional from "from",
+        optional by "by",
+        optional scope "scope",
+    }
+    ClientsDocument at "spec.clients" {
+        optional cache_ttl "cacheTtl",
+        optional redis_ttl "redisTtl",
     }
     NotifyDocument at "spec.notify[]" {
         required webhook "webhook",

@@ -159,6 +159,18 @@ words! { BeforeWord:
     "start" => Self::Start, "no user is in treatment before the approvals";
 }
 
+/// The word after `scope` of the approval gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScopeWord {
+    Operate,
+    Admin,
+}
+
+words! { ScopeWord:
+    "operate" => Self::Operate, "whoever may move rollouts";
+    "admin" => Self::Admin, "administrators alone";
+}
+
 /// The word after `versus` of the evaluation gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VersusWord {

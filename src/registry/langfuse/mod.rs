@@ -38,7 +38,7 @@ use self::transport::Transport;
 use self::wire::Row;
 use super::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError, Served};
 use crate::clock::Clock;
-use crate::ids::{Label, PromptName, Version};
+use crate::ids::{Actor, Label, PromptName, Version};
 use crate::prompt::composition::Which;
 use crate::prompt::labels::LATEST;
 use crate::prompt::{Evaluation, PromptVersion};
@@ -249,6 +249,12 @@ impl Registry for Langfuse {
             Some(row) => row.into_version(prompt).map_err(incomprehensible),
             None => Err(no_version(prompt, version)),
         }
+    }
+
+    /// None for a version that was written with an API key, whoever held it.
+    async fn author(&self, prompt: &PromptName, version: Version) -> Result<Option<Actor>, RegistryError> {
+        let author = self.version(prompt, version).await?.author;
+        Ok(Some(author).filter(wire::is_person))
     }
 
     /// None: Langfuse keeps scores of traces, and no evaluations of versions.

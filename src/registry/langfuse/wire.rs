@@ -8,10 +8,17 @@ use serde_json::{Map, Value};
 
 /// Shown as the author of a version that does not say whose it is.
 const AUTHOR_UNKNOWN: &str = "langfuse";
+/// What Langfuse says of a version that was written with an API key.
+const AUTHOR_KEY: &str = "API";
 /// Shown as the reason of a version without a commit message.
 const REASON_UNKNOWN: &str = "no commit message";
 /// Where a `config` goes that is no object.
 const CONFIG_KEY: &str = "config";
+
+/// Whether an author is somebody whom Langfuse knows.
+pub(super) fn is_person(author: &Actor) -> bool {
+    ![AUTHOR_UNKNOWN, AUTHOR_KEY].contains(&author.as_str())
+}
 
 /// A version of a prompt; what Serin does not need may be absent.
 #[derive(Debug, Clone, Deserialize)]

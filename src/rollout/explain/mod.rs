@@ -4,12 +4,13 @@
 //! same everywhere. Sentences begin in lower case and have no full stop: they stand after a colon.
 
 use super::{
-    ApprovalPoint, AuditEvent, Cause, EvaluationState, ForeignMove, LabelMove, LabelMoveOutcome, Phase,
-    PolicyCause, RegistryCause, Resumable, StayReason, VerdictCause,
+    ApprovalPoint, Approvers, AuditEvent, Cause, EvaluationState, ForeignMove, LabelMove, LabelMoveOutcome,
+    Phase, PolicyCause, RegistryCause, Resumable, StayReason, VerdictCause,
 };
 use crate::analysis::{Blame, Mismatch, MismatchOf, Versus};
 use crate::ids::{Actor, Version};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use std::collections::BTreeSet;
 
 /// The phase that a pause interrupted, as a word of [`Phase::WORDS`].
 pub fn resumable_word(from: Resumable) -> &'static str {
@@ -198,12 +199,12 @@ pub fn stay_word(stay: &StayReason) -> &'static str {
 pub fn stay(stay: &StayReason, now: Timestamp) -> String {
     match stay {
         StayReason::Evaluation(state) => evaluation(state),
-        StayReason::Approval { point, given, needed } => {
-            format!(
-                "waiting for approval {}: {given} of {needed} given",
-                approval_point(*point)
-            )
-        }
+        StayReason::Approval {
+            point,
+            given,
+            needed,
+            from,
+        } => approval(*point, given, *needed, from),
         StayReason::Baking { until } => format!("baking until {}", moment(*until, now)),
         StayReason::Samples { have, need } => {
             format!("{have} of {need} treated observations in this step")
@@ -269,6 +270,23 @@ fn evaluation(state: &EvaluationState) -> String {
             format!("the evaluation of `{metric}` is {score}, below {least}")
         }
     }
+}
+
+/// "waiting for approval to start: 1 of 2 given, by bob; 1 more from alice or carol".
+fn approval(point: ApprovalPoint, given: &BTreeSet<Actor>, needed: u32, from: &Approvers) -> String {
+    let count = u32::try_from(given.len()).unwrap_or(u32::MAX);
+    let mut text = format!(
+        "waiting for approval {}: {count} of {needed} given",
+        approval_point(point)
+    );
+    if !given.is_empty() {
+        let names: Vec<&str> = given.iter().map(Actor::as_str).collect();
+        text.push_str(&format!(", by {}", names.join(" and ")));
+    }
+    if *from != Approvers::default() {
+        text.push_str(&format!("; {} more from {from}", needed.saturating_sub(count)));
+    }
+    text
 }
 
 fn approval_point(point: ApprovalPoint) -> String {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ids::{Justification, Label, MetricName};
-use crate::rollout::{Refusal, Verb};
+use crate::rollout::{Objection, Refusal, Verb};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -62,8 +62,12 @@ fn reasons_to_stay() -> [StayReason; 15] {
         }),
         StayReason::Approval {
             point: ApprovalPoint::Step(1),
-            given: 1,
+            given: ["bob".parse().unwrap()].into(),
             needed: 2,
+            from: Approvers {
+                named: Some(["alice", "carol"].map(|name| name.parse().unwrap()).into()),
+                ..Approvers::default()
+            },
         },
         StayReason::Baking { until: later },
         StayReason::Samples { have: 88, need: 500 },
@@ -99,6 +103,7 @@ fn reasons_to_stay() -> [StayReason; 15] {
             verb: Verb::Resume,
             phase: "promoted".into(),
             why: "it is over".into(),
+            objection: Objection::Phase,
         }),
     ]
 }
@@ -111,7 +116,7 @@ fn every_reason_to_stay_has_its_own_word_and_sentence() {
     let sentences = reasons.each_ref().map(|reason| stay(reason, now)).join("\n");
     let expected = "\
 no evaluation of version 1 is recorded
-waiting for approval to leave step 2: 1 of 2 given
+waiting for approval to leave step 2: 1 of 2 given, by bob; 1 more from alice or carol
 baking until 14:02:10 UTC
 88 of 500 treated observations in this step
 needs about 412 more treated observations of `faithfulness`

@@ -182,8 +182,9 @@ fn two_approvals_come_from_two_people() {
         waiting,
         StayReason::Approval {
             point: ApprovalPoint::Start,
-            given: 1,
-            needed: 2
+            given: ["alice".parse().unwrap()].into(),
+            needed: 2,
+            from: Approvers::default(),
         }
     );
     let second = moved(decide(&policy, &first.to, &command(Verb::Approve, "bob"), at(0)));
@@ -191,6 +192,61 @@ fn two_approvals_come_from_two_people() {
     assert_eq!(
         moved(decide(&policy, &second.to, &input, at(0))).to.phase,
         Phase::Ramping { step: 0 }
+    );
+}
+
+fn refused(decision: Decision) -> Refusal {
+    let stay = stayed(decision);
+    let StayReason::Refused(refusal) = stay else {
+        panic!("{stay:?}");
+    };
+    refusal
+}
+
+#[test]
+fn nobody_is_the_only_one_to_approve_what_they_wrote() {
+    let mut policy = policy();
+    let mut pending = state(Phase::Pending);
+    pending.author = Some("alice".parse().unwrap());
+    let refusal = refused(decide(&policy, &pending, &command(Verb::Approve, "alice"), at(0)));
+    assert_eq!(refusal.objection, Objection::Approver);
+    assert_eq!(
+        refusal.why,
+        "alice may not: they wrote version 14, and nobody is the only one to approve their own; it needs \
+         anybody other than alice, who wrote the candidate"
+    );
+    let opened = moved(decide(&policy, &pending, &command(Verb::Approve, "bob"), at(0))).to;
+    assert!(opened.is_approved(&policy, ApprovalPoint::Start));
+    // One of two may be the author, whichever comes first.
+    policy.gates.approval.from = 2;
+    let first = moved(decide(&policy, &pending, &command(Verb::Approve, "alice"), at(0))).to;
+    assert!(!first.is_approved(&policy, ApprovalPoint::Start));
+    let second = moved(decide(&policy, &first, &command(Verb::Approve, "bob"), at(0))).to;
+    assert!(second.is_approved(&policy, ApprovalPoint::Start));
+    // However the approval came to be counted, theirs opens nothing by itself.
+    policy.gates.approval.from = 1;
+    assert!(!first.is_approved(&policy, ApprovalPoint::Start));
+}
+
+#[test]
+fn only_those_whom_the_policy_names_approve() {
+    let mut policy = policy();
+    policy.gates.approval.by = Some(["alice", "carol"].map(|name| name.parse().unwrap()).into());
+    let pending = state(Phase::Pending);
+    let refusal = refused(decide(&policy, &pending, &command(Verb::Approve, "bob"), at(0)));
+    assert_eq!(refusal.objection, Objection::Approver);
+    assert_eq!(
+        refusal.why,
+        "bob may not: the policy does not name them; it needs alice or carol"
+    );
+    let given = moved(decide(&policy, &pending, &command(Verb::Approve, "carol"), at(0))).to;
+    assert!(given.is_approved(&policy, ApprovalPoint::Start));
+    policy.gates.approval.by = None;
+    policy.gates.approval.admins_only = true;
+    let refusal = refused(decide(&policy, &pending, &command(Verb::Approve, "bob"), at(0)));
+    assert_eq!(
+        refusal.why,
+        "bob may not: they are no administrator; it needs an administrator"
     );
 }
 
@@ -202,7 +258,13 @@ fn a_promotion_does_not_go_round_an_approval() {
         &command(Verb::Promote, "alice"),
         at(0),
     ));
-    assert!(matches!(refused, StayReason::Refused(_)));
+    assert!(matches!(
+        refused,
+        StayReason::Refused(Refusal {
+            objection: Objection::ApprovalsMissing,
+            ..
+        })
+    ));
     let granted = moved(decide(
         &policy(),
         &state(Phase::Ramping { step: 2 }),

@@ -7,8 +7,8 @@ use super::*;
 use crate::analysis::{ArmEvidence, Assessment, Blame, DataQuality, Evidence, Verdict, Versus};
 use crate::ids::{Exposure, Justification, Salt, Scheme, Tick};
 use crate::policy::{
-    Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric,
-    MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step,
+    Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Clients, Forced, Gates, Margin,
+    Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step,
 };
 use jiff::SignedDuration;
 
@@ -74,9 +74,10 @@ fn policy() -> Policy {
             evaluation: None,
             approval: ApprovalGate {
                 before_start: true,
-                from: 1,
+                ..ApprovalGate::default()
             },
         },
+        clients: Clients::default(),
         notify: Vec::new(),
     }
 }
@@ -98,6 +99,7 @@ fn state(phase: Phase) -> RolloutState {
         promoted: false,
         fail_overruled: false,
         approvals: BTreeSet::new(),
+        author: None,
     }
 }
 
@@ -176,6 +178,7 @@ fn command(verb: Verb, actor: &str) -> Input {
             verb,
             actor: actor.parse().unwrap(),
             reason: Justification::new("because").unwrap(),
+            is_admin: false,
         },
         assessment: Box::new(assessment(Verdict::Inconclusive, 100, 0.0)),
     }

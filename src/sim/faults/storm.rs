@@ -104,6 +104,7 @@ impl Storm {
             verb,
             actor: self.stranger.clone(),
             reason: self.reason.clone(),
+            is_admin: false,
         };
         let latest = world.rollout_of(&self.policy.name);
         let Some(rollout) = latest.map(|rollout| rollout.state.id) else {

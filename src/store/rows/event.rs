@@ -5,8 +5,8 @@ use super::phase::{ApprovalRow, CauseRow, PhaseRow};
 use super::{Number, Text, corrupt};
 use crate::ids::{Actor, Generation, Justification, Label, PolicyName, PromptName, Revision, RolloutId};
 use crate::rollout::{
-    Approval, AuditEvent, Command, Effect, LabelMove, LabelMoveOutcome, Refusal, RolloutState, Transition,
-    Verb,
+    Approval, AuditEvent, Command, Effect, LabelMove, LabelMoveOutcome, Objection, Refusal, RolloutState,
+    Transition, Verb,
 };
 use crate::store::StoreError;
 use base64::Engine as _;
@@ -30,6 +30,11 @@ pub(in crate::store) enum EventRow {
         refused_verb: VerbRow,
         phase: String,
         why: String,
+        /// Absent in what was written before objections had kinds.
+        #[serde(default)]
+        objection: ObjectionRow,
+        #[serde(default)]
+        is_admin: bool,
     },
 }
 
@@ -48,6 +53,8 @@ impl From<&AuditEvent> for EventRow {
                 refused_verb: refusal.verb.into(),
                 phase: refusal.phase.clone().into_owned(),
                 why: refusal.why.clone().into_owned(),
+                objection: refusal.objection.into(),
+                is_admin: command.is_admin,
             },
         }
     }
@@ -70,16 +77,20 @@ impl TryFrom<EventRow> for AuditEvent {
                 refused_verb,
                 phase,
                 why,
+                objection,
+                is_admin,
             } => Self::Refused {
                 command: Command {
                     verb: verb.into(),
                     actor: actor.0,
                     reason: reason.0,
+                    is_admin,
                 },
                 refusal: Refusal {
                     verb: refused_verb.into(),
                     phase: phase.into(),
                     why: why.into(),
+                    objection: objection.into(),
                 },
             },
         })
@@ -142,6 +153,9 @@ struct StateRow {
     promoted: bool,
     fail_overruled: bool,
     approvals: Vec<ApprovalRow>,
+    /// Absent in what was written before authors were kept.
+    #[serde(default)]
+    author: Option<Text<Actor>>,
 }
 
 impl From<&RolloutState> for StateRow {
@@ -162,6 +176,7 @@ impl From<&RolloutState> for StateRow {
             promoted: state.promoted,
             fail_overruled: state.fail_overruled,
             approvals: state.approvals.iter().map(ApprovalRow::from).collect(),
+            author: state.author.clone().map(Text),
         }
     }
 }
@@ -191,6 +206,7 @@ impl TryFrom<StateRow> for RolloutState {
             promoted: row.promoted,
             fail_overruled: row.fail_overruled,
             approvals: row.approvals.into_iter().map(Approval::from).collect(),
+            author: row.author.map(|author| author.0),
         })
     }
 }
@@ -287,6 +303,36 @@ impl From<OutcomeRow> for LabelMoveOutcome {
             },
             OutcomeRow::Superseded => Self::Superseded,
             OutcomeRow::Failed { error } => Self::Failed { error },
+        }
+    }
+}
+
+/// An [`Objection`].
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::store) enum ObjectionRow {
+    #[default]
+    Phase,
+    Approver,
+    ApprovalsMissing,
+}
+
+impl From<Objection> for ObjectionRow {
+    fn from(objection: Objection) -> Self {
+        match objection {
+            Objection::Phase => Self::Phase,
+            Objection::Approver => Self::Approver,
+            Objection::ApprovalsMissing => Self::ApprovalsMissing,
+        }
+    }
+}
+
+impl From<ObjectionRow> for Objection {
+    fn from(row: ObjectionRow) -> Self {
+        match row {
+            ObjectionRow::Phase => Self::Phase,
+            ObjectionRow::Approver => Self::Approver,
+            ObjectionRow::ApprovalsMissing => Self::ApprovalsMissing,
         }
     }
 }

@@ -134,6 +134,7 @@ fn state() -> impl Strategy<Value = RolloutState> {
         any::<u64>(),
         any::<[bool; 3]>(),
         prop::collection::btree_set(approval(), 0..4),
+        option::of(actor()),
     );
     (identity, phase(), any::<u64>(), times, rest).prop_map(|(identity, phase, generation, times, rest)| {
         let [stepped_back, promoted, fail_overruled] = rest.1;
@@ -153,6 +154,7 @@ fn state() -> impl Strategy<Value = RolloutState> {
             promoted,
             fail_overruled,
             approvals: rest.2,
+            author: rest.3,
         }
     })
 }
@@ -338,11 +340,22 @@ fn event() -> impl Strategy<Value = AuditEvent> {
         ".*".prop_map(|error| LabelMoveOutcome::Failed { error }),
     ];
     let command =
-        (verb(), actor(), reason()).prop_map(|(verb, actor, reason)| Command { verb, actor, reason });
-    let refusal = (verb(), ".*", ".*").prop_map(|(verb, phase, why)| Refusal {
+        (verb(), actor(), reason(), any::<bool>()).prop_map(|(verb, actor, reason, is_admin)| Command {
+            verb,
+            actor,
+            reason,
+            is_admin,
+        });
+    let objection = select(vec![
+        Objection::Phase,
+        Objection::Approver,
+        Objection::ApprovalsMissing,
+    ]);
+    let refusal = (verb(), ".*", ".*", objection).prop_map(|(verb, phase, why, objection)| Refusal {
         verb,
         phase: phase.into(),
         why: why.into(),
+        objection,
     });
     prop_oneof![
         transition().prop_map(|transition| AuditEvent::Moved(Box::new(transition))),

@@ -2,7 +2,7 @@
 
 use super::writer::Group;
 use super::{audit, checkpoints, effects, sights};
-use crate::ids::{Generation, PolicyName, Revision, RolloutId};
+use crate::ids::{Actor, Generation, PolicyName, Revision, RolloutId};
 use crate::rollout::{Approval, AuditEvent, Checkpoint, Effect, LabelMove, Phase, RolloutState, Transition};
 use crate::store::rows::{
     self,
@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 /// The columns of a rollout in the order that [`read`] expects.
 const COLUMNS: &str = "id, policy, revision, stable, candidate, phase, generation, started_at, entered_at, \
-                       changed_at, treated_at_entry, stepped_back, promoted, fail_overruled, approvals";
+                       changed_at, treated_at_entry, stepped_back, promoted, fail_overruled, approvals, \
+                       author";
 
 fn read(row: &Row<'_>) -> Result<RolloutState, StoreError> {
     let phase: PhaseRow = rows::decode("a rollout's phase", row.get_ref(5)?.as_str()?)?;
@@ -36,6 +37,11 @@ fn read(row: &Row<'_>) -> Result<RolloutState, StoreError> {
         promoted: row.get(12)?,
         fail_overruled: row.get(13)?,
         approvals: approvals.into_iter().map(Approval::from).collect(),
+        author: row
+            .get_ref(15)?
+            .as_str_or_null()?
+            .map(|author| rows::parse("an author", author))
+            .transpose()?,
     })
 }
 
@@ -128,8 +134,8 @@ pub(super) fn begin(connection: &Connection, start: NewRollout) -> Result<Begun,
         connection,
         "INSERT INTO rollouts
          (id, policy, revision, stable, candidate, started_at, phase, over, generation, entered_at,
-          changed_at, treated_at_entry, stepped_back, promoted, fail_overruled, approvals)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+          changed_at, treated_at_entry, stepped_back, promoted, fail_overruled, approvals, author)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         None,
         &state,
     )?;
@@ -205,7 +211,7 @@ fn update(connection: &Connection, state: &RolloutState) -> Result<(), StoreErro
         connection,
         "UPDATE rollouts SET phase = ?7, over = ?8, generation = ?9, entered_at = ?10,
          changed_at = ?11, treated_at_entry = ?12, stepped_back = ?13, promoted = ?14,
-         fail_overruled = ?15, approvals = ?16
+         fail_overruled = ?15, approvals = ?16, author = ?17
          WHERE id = ?1 AND generation = ?9 - 1",
         Some(id),
         state,
@@ -249,7 +255,8 @@ fn write(
         state.stepped_back,
         state.promoted,
         state.fail_overruled,
-        rows::encode(&approvals)?
+        rows::encode(&approvals)?,
+        state.author.as_ref().map(Actor::as_str)
     ])?;
     Ok(changed)
 }

@@ -39,6 +39,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "0006_points",
         sql: include_str!("../../migrations/0006_points.sql"),
     },
+    Migration {
+        name: "0007_authors",
+        sql: include_str!("../../migrations/0007_authors.sql"),
+    },
 ];
 
 /// Applies what is missing, each migration in its own transaction.

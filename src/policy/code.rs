@@ -283,6 +283,10 @@ codes! {
     MarginTooSmall "SRN222" Error "the margin is finer than values are kept"
     "Quantiles are read from bins that are 2% wide, so that a margin below 1% could not be told from none."
 
+    Feed "SRN223" Error "not what can feed a metric"
+    "`from` says what feeds a metric besides observations that name it. Facts of spans are times, failures \
+     or amounts, and a metric of another kind cannot take them."
+
     Dataset "SRN301" Error "not a dataset name"
     "The dataset that evaluations are recorded on: 1 to 255 characters on one line."
 

@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use feed::{Feed, SpanFact};
 pub use kind::{
     AMOUNT_MAX, AmountScale, LATENCY_SECONDS_MAX, LatencyStatistic, MetricKind, Quantile, Quantiles, TimeUnit,
 };
@@ -18,6 +19,7 @@ pub mod check;
 mod client;
 pub mod code;
 pub mod document;
+pub mod feed;
 mod kind;
 pub mod lint;
 pub mod problem;
@@ -248,6 +250,8 @@ pub struct Metric {
     pub critical: bool,
     /// What people count an amount in, to be shown; none where nobody said.
     pub unit: Option<Arc<str>>,
+    /// What feeds it, besides observations that name it.
+    pub feed: Feed,
 }
 
 /// Which way is good.

@@ -1,9 +1,9 @@
 //! What a score counts for, once it is known what was served where it was given.
 
-use super::attribute::{World, position};
+use super::attribute::World;
 use crate::assignment::receipt::Receipt;
 use crate::ids::PolicyName;
-use crate::policy::Policy;
+use crate::policy::{Feed, Policy};
 use crate::store::{Score, Serving};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ pub fn scored(score: &Score, servings: &[Serving], world: &World<'_>) -> Scored 
     let mut by_policy: BTreeMap<&PolicyName, Vec<(&str, Receipt)>> = BTreeMap::new();
     for serving in servings {
         if let Ok(receipt) = world.receipts.verify(&serving.receipt)
-            && has_metric(world, &serving.policy, &score.name)
+            && !fed_metrics(world, &serving.policy, &score.name).is_empty()
         {
             let receipts = by_policy.entry(&serving.policy).or_default();
             receipts.push((&serving.receipt, receipt));
@@ -66,10 +66,12 @@ pub fn scored(score: &Score, servings: &[Serving], world: &World<'_>) -> Scored 
         let Some(receipt) = only(&receipts) else {
             return Scored::Ambiguous;
         };
+        let metrics = fed_metrics(world, policy, &score.name).into_iter();
+        let metrics: BTreeMap<&str, f64> = metrics.map(|metric| (metric, number)).collect();
         let line = serde_json::json!({
             "policy": policy.as_str(),
             "receipt": receipt,
-            "metrics": {(score.name.as_str()): number},
+            "metrics": metrics,
             "id": format!("score:{}", score.id),
         });
         lines.push(line.to_string());
@@ -77,11 +79,26 @@ pub fn scored(score: &Score, servings: &[Serving], world: &World<'_>) -> Scored 
     Scored::Lines(lines)
 }
 
-fn has_metric(world: &World<'_>, policy: &PolicyName, name: &str) -> bool {
-    let has = |policy: &Policy| position(policy, name, 0).is_some();
-    world
-        .context(policy.as_str())
-        .is_some_and(|context| has(context.running) || has(&context.status.policy))
+/// The metrics that scores of this name feed, in the policy that the rollout runs under, else in that in
+/// force: those that ask for it, and one that has the name and asks for no other.
+fn fed_metrics<'w>(world: &World<'w>, policy: &PolicyName, score: &str) -> Vec<&'w str> {
+    let fed = |policy: &'w Policy| -> Vec<&'w str> {
+        let metrics = policy.metrics.iter();
+        let fed = metrics.filter(|metric| match &metric.feed {
+            Feed::Evaluation(name) => **name == *score,
+            Feed::Observations | Feed::Span(_) => metric.name.as_str() == score,
+        });
+        fed.map(|metric| metric.name.as_str()).collect()
+    };
+    let Some(context) = world.context(policy.as_str()) else {
+        return Vec::new();
+    };
+    let running = fed(context.running);
+    if running.is_empty() {
+        fed(&context.status.policy)
+    } else {
+        running
+    }
 }
 
 /// The receipt, where all are of one arm in the newest rollout; one that knows its user goes first.

@@ -65,6 +65,7 @@ fn policy(name: &str) -> Policy {
             baseline: None,
             critical: false,
             unit: None,
+            feed: crate::policy::Feed::Observations,
         }],
         gates: Gates::default(),
         clients: crate::policy::Clients::default(),

@@ -6,9 +6,9 @@ use crate::ids::{
     Arm, Cluster, Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Scheme, Tick,
 };
 use crate::policy::{
-    Alpha, AmountScale, AnalysisRules, ArmLabels, AssignmentRules, Better, Forced, Gates, LatencyStatistic,
-    Margin, Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Quantile, Quantiles,
-    Role, TimeUnit,
+    Alpha, AmountScale, AnalysisRules, ArmLabels, AssignmentRules, Better, Feed, Forced, Gates,
+    LatencyStatistic, Margin, Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy,
+    Quantile, Quantiles, Role, TimeUnit,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -104,6 +104,7 @@ fn score(metric: &str) -> Metric {
         baseline: Some(0.75),
         critical: false,
         unit: None,
+        feed: Feed::Observations,
     }
 }
 

@@ -143,6 +143,9 @@ pub struct MetricView {
     relative: bool,
     /// Fixed limit on the treatment arm.
     limit: Option<f64>,
+    /// What feeds it besides observations that name it: `observations` for nothing, a fact of spans such as
+    /// `span.duration`, or `evaluation:` with the name of scores.
+    from: String,
 }
 
 /// What is compared of a metric's values.
@@ -263,6 +266,7 @@ impl From<&Metric> for MetricView {
             margin_of,
             relative: matches!(metric.margin, Margin::Relative(_)),
             limit: metric.limit,
+            from: metric.feed.text(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::super::document::{Given, Located, METRICS_MAX, MetricDocument};
 use super::super::problem::Problems;
 use super::super::quantity::Quantity;
 use super::super::{Better, LatencyStatistic, Metric, MetricKind, Role, lint};
+use super::feed::feed;
 use super::{kind, measure, refuse};
 use crate::ids::MetricName;
 use std::collections::BTreeMap;
@@ -129,10 +130,12 @@ fn metric(document: &MetricDocument, kind: Option<MetricKind>, problems: &mut Pr
     let baseline = document
         .baseline
         .resolve(None, |located| baseline(located, kind, problems).map(Some));
+    let (name, better) = (name?, better?);
+    let feed = feed(document, &name, kind, better, problems);
     let metric = Metric {
-        name: name?,
+        name,
         kind: sound?,
-        better: better?,
+        better,
         role: role?,
         margin: margin?,
         limit: limit?,
@@ -140,6 +143,7 @@ fn metric(document: &MetricDocument, kind: Option<MetricKind>, problems: &mut Pr
         baseline: baseline?,
         critical: critical?,
         unit: unit?,
+        feed: feed?,
     };
     lint::metric(document, &metric, problems);
     Some(metric)

@@ -20,6 +20,7 @@ mod across;
 mod analysis;
 mod assignment;
 mod clients;
+mod feed;
 mod gates;
 mod kind;
 mod measure;

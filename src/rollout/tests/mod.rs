@@ -7,8 +7,8 @@ use super::*;
 use crate::analysis::{ArmEvidence, Assessment, Blame, DataQuality, Evidence, Verdict, Versus};
 use crate::ids::{Exposure, Justification, Salt, Scheme, Tick};
 use crate::policy::{
-    Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Clients, Forced, Gates, Margin,
-    Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step,
+    Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Clients, Feed, Forced, Gates,
+    Margin, Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step,
 };
 use jiff::SignedDuration;
 
@@ -69,6 +69,7 @@ fn policy() -> Policy {
             baseline: None,
             critical: false,
             unit: None,
+            feed: Feed::Observations,
         }],
         gates: Gates {
             evaluation: None,

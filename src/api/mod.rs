@@ -7,6 +7,7 @@ pub mod access;
 mod assignments;
 mod body;
 mod cors;
+mod counting;
 mod edge;
 mod events;
 mod extract;
@@ -42,6 +43,7 @@ use crate::config::{AllowedOrigins, Limits};
 use crate::controller::ControllerHandle;
 use crate::ids::RegistryName;
 use crate::registry::{HookSecret, Langfuse};
+use crate::source::otlp::held::SpanTraces;
 use crate::source::traces::Traces;
 use crate::store::{Secret, Store};
 use crate::telemetry::Telemetry;
@@ -76,6 +78,8 @@ pub struct App {
     stopping: watch::Sender<bool>,
     /// What clients of Langfuse told a while ago.
     traces: Mutex<Traces>,
+    /// What spans said a while ago.
+    spans: Mutex<SpanTraces>,
 }
 
 /// What an [`App`] is made of.
@@ -110,6 +114,7 @@ impl App {
             in_flight: InFlight::default(),
             stopping: watch::Sender::new(false),
             traces: Mutex::default(),
+            spans: Mutex::default(),
             controller: parts.controller,
             store: parts.store,
             clock: parts.clock,
@@ -154,6 +159,12 @@ impl App {
     /// The present moment.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Counts calls of traces whose first span was waited for long enough, or all that are held when the
+    /// server stops; to be called every second or so.
+    pub async fn settle_spans(&self, everything: bool) {
+        otlp::settle(self, everything).await;
     }
 
     /// Ends every stream of events, so that the server can stop.

@@ -26,6 +26,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+/// How often calls are looked for that were held long enough.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
 /// A server that runs in this process, until [`Self::stop`] or until one of its parts fails.
 #[derive(Debug)]
 pub struct Server {
@@ -42,6 +45,8 @@ struct Running {
     controller: JoinHandle<Controller>,
     stop_controller: oneshot::Sender<()>,
     answers: JoinHandle<std::io::Result<()>>,
+    settling: JoinHandle<()>,
+    stop_settling: oneshot::Sender<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -115,6 +120,7 @@ impl Server {
         let router = api::wrap(api::routes().merge(pages), Arc::clone(&app));
         let (stop, stopped) = watch::channel(false);
         let (stop_controller, controller_stopped) = oneshot::channel();
+        let (stop_settling, settling_stopped) = oneshot::channel();
         let running = Running {
             store,
             controller: tokio::spawn(controller.run(controller_stopped)),
@@ -126,6 +132,8 @@ impl Server {
                 stopped,
                 settings.shutdown_grace,
             )),
+            settling: tokio::spawn(settle(Arc::clone(&app), settling_stopped)),
+            stop_settling,
             app,
             stop: stop.clone(),
         };
@@ -180,6 +188,9 @@ impl Running {
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "not every request could be answered"),
         }
+        // Likewise; what it holds is counted before it ends.
+        self.stop_settling.send(()).ok();
+        self.settling.await.context("the source of spans broke off")?;
         // It may have ended by itself; then nobody listens.
         self.stop_controller.send(()).ok();
         drop(self.app);
@@ -191,6 +202,19 @@ impl Running {
         self.store.close().await;
         ended.map(drop)?;
         outcome
+    }
+}
+
+/// Counts what spans told, once it was waited for long enough, and all of it at the end.
+async fn settle(app: Arc<App>, mut stopped: oneshot::Receiver<()>) {
+    let mut beat = tokio::time::interval(SETTLE_EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = beat.tick() => app.settle_spans(false).await,
+            // A sender that is gone cannot ask any more, which is as good as asking.
+            _ = &mut stopped => return app.settle_spans(true).await,
+        }
     }
 }
 

@@ -6,7 +6,8 @@
 
 use super::attribute::{Observed, Owners, World, Worth, attribute};
 use crate::assignment::receipt::Receipt;
-use crate::ids::{Generation, PolicyName, RegistryName, UserKey, Version};
+use crate::ids::{Arm, Generation, PolicyName, UserKey, Version};
+use crate::policy::Policy;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
@@ -19,8 +20,10 @@ pub struct Said<'s> {
     pub prompt: Option<&'s str>,
     /// Its version; 0 is a fallback of the application, and nothing was served.
     pub version: Option<u64>,
-    /// The label that it was fetched by.
+    /// The label that it was fetched by, or the word for its arm.
     pub label: Option<&'s str>,
+    /// Words among which the label may be, where it is not said.
+    pub tags: &'s [String],
     /// The user's key.
     pub user: Option<&'s str>,
     /// Whom to take for the user where the key is not known: a conversation, or a trace. Such a one adds
@@ -33,7 +36,7 @@ pub struct Said<'s> {
 pub struct Servings<'w> {
     world: &'w World<'w>,
     owners: Owners<'w>,
-    /// The policies of the embedded registry by their prompt.
+    /// The policies by their prompt, whatever its registry: traces do not say which it was.
     steering: OnceCell<HashMap<&'w str, Vec<&'w PolicyName>>>,
 }
 
@@ -71,10 +74,8 @@ impl<'w> Servings<'w> {
         self.steering.get_or_init(|| {
             let mut steering: HashMap<&str, Vec<&PolicyName>> = HashMap::new();
             for (name, status) in &self.world.board.policies {
-                if status.policy.registry.as_str() == RegistryName::EMBEDDED {
-                    let prompt = status.policy.prompt.as_str();
-                    steering.entry(prompt).or_default().push(name);
-                }
+                let prompt = status.policy.prompt.as_str();
+                steering.entry(prompt).or_default().push(name);
             }
             steering
         })
@@ -89,7 +90,8 @@ impl<'w> Servings<'w> {
             None => None,
         };
         let user = said.user.and_then(|user| UserKey::new(user).ok());
-        if version.is_none() && said.label.is_none() && user.is_none() {
+        let (label, arm) = label_or_arm(said, context.running);
+        if version.is_none() && label.is_none() && arm.is_none() && user.is_none() {
             return None;
         }
         let observed = Observed {
@@ -97,8 +99,8 @@ impl<'w> Servings<'w> {
             receipt: None,
             version,
             fallback: None,
-            label: said.label,
-            arm: None,
+            label,
+            arm,
         };
         match attribute(&observed, &context, route, treatment, self.world.board) {
             Worth::Counts {
@@ -124,5 +126,19 @@ impl<'w> Servings<'w> {
             }
             Worth::Ignored(_) => None,
         }
+    }
+}
+
+/// The label, or the arm where its word stands for a label that the policy does not have.
+fn label_or_arm<'s>(said: Said<'s>, policy: &Policy) -> (Option<&'s str>, Option<Arm>) {
+    let labels = [policy.labels.control.as_str(), policy.labels.treatment.as_str()];
+    let tags = said.tags.iter().map(String::as_str);
+    match said.label {
+        Some(label) if labels.contains(&label) => (Some(label), None),
+        Some(word) => match word.parse() {
+            Ok(arm) => (None, Some(arm)),
+            Err(_) => (Some(word), None),
+        },
+        None => (tags.into_iter().find(|tag| labels.contains(tag)), None),
     }
 }

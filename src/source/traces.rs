@@ -114,6 +114,7 @@ impl Traces {
                 prompt: part.prompt.as_deref(),
                 version: part.version,
                 label: part.label.as_deref().or(whole),
+                tags: &[],
                 user: held.user.as_deref(),
                 stranger: held.session.as_deref().unwrap_or(trace),
             };

@@ -284,6 +284,7 @@ impl Telemetry {
             forget(&self.ended, &gone);
             forget(&self.assignments, &gone);
             forget(&self.observations, &gone);
+            self.tracing.forget(&gone);
             *shown = present;
         }
         for policy in board.policies.keys() {

@@ -4,7 +4,6 @@
 //! them is for a tracing system, and is accepted so that an SDK that sends everything to one place works.
 
 use super::access::Keys;
-use super::counting::{Delivery, deliver};
 use super::refusal::Refusal;
 use super::request::Body;
 use super::score_body::ScoreBody;
@@ -12,6 +11,7 @@ use super::scores::EVENTS_MAX;
 use super::told::{of_observation, of_trace, text_in};
 use crate::api::App;
 use crate::api::access::Observe;
+use crate::api::counting::{Delivery, deliver};
 use crate::telemetry::TraceEvents;
 use axum::Json;
 use axum::extract::State;
@@ -88,7 +88,7 @@ pub(super) async fn ingest(
 }
 
 /// Puts an event where it belongs, or says what is wrong with it.
-fn take(app: &App, event: &Map<String, Value>, delivery: &mut Delivery) -> Result<TraceEvents, String> {
+fn take(app: &App, event: &Map<String, Value>, delivery: &mut Delivery<'_>) -> Result<TraceEvents, String> {
     let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
     let none = Map::new();
     let body = event.get("body").and_then(Value::as_object).unwrap_or(&none);

@@ -17,7 +17,6 @@
 
 mod access;
 pub(super) mod composition;
-mod counting;
 mod ingestion;
 mod list;
 mod prompt_body;
@@ -42,6 +41,7 @@ use axum::routing::{any, get, post};
 use std::sync::Arc;
 
 pub(super) use self::access::secret_key;
+pub(super) use self::score_body::Sent;
 
 /// What every path begins with.
 pub(super) const PREFIX: &str = "/api/public/";

@@ -38,19 +38,19 @@ pub(super) struct ScoreBody {
 
 /// What a score says of the prompt and the user itself, in its metadata.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Identity {
-    pub(super) receipt: Option<String>,
-    pub(super) prompt: Option<String>,
-    pub(super) version: Option<u64>,
-    pub(super) label: Option<String>,
-    pub(super) user: Option<String>,
+pub(in crate::api) struct Identity {
+    pub(in crate::api) receipt: Option<String>,
+    pub(in crate::api) prompt: Option<String>,
+    pub(in crate::api) version: Option<u64>,
+    pub(in crate::api) label: Option<String>,
+    pub(in crate::api) user: Option<String>,
 }
 
 /// A score that was sent, and what it says itself of what was served.
 #[derive(Debug, Clone)]
-pub(super) struct Sent {
-    pub(super) score: Score,
-    pub(super) identity: Identity,
+pub(in crate::api) struct Sent {
+    pub(in crate::api) score: Score,
+    pub(in crate::api) identity: Identity,
 }
 
 impl ScoreBody {
@@ -95,6 +95,16 @@ impl ScoreBody {
         };
         check_lengths(&score)?;
         Ok(Sent { score, identity })
+    }
+}
+
+impl From<Score> for Sent {
+    /// A score that says nothing of the prompt itself.
+    fn from(score: Score) -> Self {
+        Self {
+            score,
+            identity: Identity::default(),
+        }
     }
 }
 

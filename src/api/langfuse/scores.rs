@@ -1,12 +1,12 @@
 //! `POST /api/public/scores`: one score, or a list of them.
 
 use super::access::Keys;
-use super::counting::{Delivery, deliver};
 use super::refusal::Refusal;
 use super::request::{JsonText, read};
 use super::score_body::{ScoreBody, Sent};
 use crate::api::App;
 use crate::api::access::Observe;
+use crate::api::counting::{Delivery, deliver};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -32,9 +32,15 @@ pub(super) async fn create(
     let sent = checked(read(&bytes)?, &app).map_err(|why| Refusal::data("", why))?;
     let id = sent.score.id.clone();
     let scores = vec![sent];
-    let told = Vec::new();
-    deliver(&app, Delivery { scores, told }).await?;
+    deliver(&app, of_scores(scores)).await?;
     Ok(Json(json!({"id": id})).into_response())
+}
+
+fn of_scores(scores: Vec<Sent>) -> Delivery<'static> {
+    Delivery {
+        scores,
+        ..Delivery::default()
+    }
 }
 
 fn checked(body: ScoreBody, app: &App) -> Result<Sent, String> {
@@ -57,8 +63,7 @@ async fn many(app: &App, bodies: Vec<Value>) -> Result<Response, Refusal> {
         }
     }
     let accepted = scores.len();
-    let told = Vec::new();
-    deliver(app, Delivery { scores, told }).await?;
+    deliver(app, of_scores(scores)).await?;
     if errors.is_empty() {
         return Ok((StatusCode::ACCEPTED, Json(json!({"message": "Accepted"}))).into_response());
     }

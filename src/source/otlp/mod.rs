@@ -6,7 +6,11 @@
 //! says as a partial success.
 
 pub mod answer;
+pub mod facts;
+pub mod held;
 mod json;
+pub mod judged;
+mod measures;
 mod wire;
 
 #[cfg(test)]
@@ -15,6 +19,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use self::measures::Measures;
 pub use self::wire::{AttributeValue, Attributes, Event, Span};
 
 /// Most spans of one export; further ones are refused.

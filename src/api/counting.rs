@@ -1,14 +1,16 @@
-//! What becomes of scores and events: kept, matched with what was served, counted.
+//! What becomes of scores, events and spans: kept, matched with what was served, counted.
 //!
 //! Scores are kept before anything is looked for, and what was served is noted before the scores that
 //! wait for it are looked for; so of two requests at once, one finds what the other brings. A score that
 //! is sent again, or matched twice, is counted once by its id.
 
-use super::refusal::Refusal;
-use super::score_body::Sent;
-use crate::api::App;
-use crate::api::observations::count_refusals;
+use super::App;
+use super::langfuse::Sent;
+use super::observations::count_refusals;
+use super::problem::{Code, Problem};
 use crate::source::ingest::{Format, Ingested, World, ingest};
+use crate::source::otlp::held::Settled;
+use crate::source::otlp::judged::judge;
 use crate::source::scored::{Scored, is_usable, scored};
 use crate::source::served::{Said, Servings};
 use crate::source::traces::Told;
@@ -21,16 +23,22 @@ const WAITING_MATCHED_MAX: usize = 5_000;
 
 /// What one request brings.
 #[derive(Debug, Default)]
-pub(super) struct Delivery {
+pub(super) struct Delivery<'d> {
     /// Scores.
     pub(super) scores: Vec<Sent>,
     /// What is told of traces.
     pub(super) told: Vec<Told>,
+    /// Calls of traces that are settled; they stay the caller's, who keeps them where this fails.
+    pub(super) settled: &'d [Settled],
 }
 
 /// Keeps what is delivered and counts what can be counted; durable when it returns.
-pub(super) async fn deliver(app: &App, delivery: Delivery) -> Result<(), Refusal> {
-    let Delivery { mut scores, told } = delivery;
+pub(super) async fn deliver(app: &App, delivery: Delivery<'_>) -> Result<(), Problem> {
+    let Delivery {
+        mut scores,
+        told,
+        settled,
+    } = delivery;
     for sent in &mut scores {
         sent.score.waiting = is_usable(&sent.score);
     }
@@ -38,17 +46,24 @@ pub(super) async fn deliver(app: &App, delivery: Delivery) -> Result<(), Refusal
         let kept = scores.iter().map(|sent| sent.score.clone());
         app.store.keep_scores(kept.collect()).await?;
     }
-    let servings = served(app, told);
+    let mut servings = served(app, told);
+    let judged = in_world(app, |world| judge(settled, world));
+    servings.extend(judged.servings);
     let mut matches = Matches::default();
     if !servings.is_empty() {
         app.store.note_servings(servings.clone()).await?;
         waiting(app, &servings, &mut matches).await?;
     }
     fresh(app, scores, &mut matches).await?;
-    count(app, &matches.lines.into_values().flatten().collect::<Vec<_>>()).await?;
+    let of_scores: Vec<String> = matches.lines.into_values().flatten().collect();
+    count(app, &of_scores, Origin::Scores).await?;
+    count(app, &judged.lines, Origin::Spans).await?;
     if !matches.settled.is_empty() {
         app.store.settle_scores(matches.settled).await?;
     }
+    let outcomes = judged.outcomes.into_iter();
+    app.telemetry
+        .spans(outcomes.map(|(outcome, spans)| (outcome.as_str(), spans)));
     Ok(())
 }
 
@@ -93,7 +108,7 @@ fn served(app: &App, told: Vec<Told>) -> Vec<Serving> {
 }
 
 /// Matches scores that came earlier than what was served.
-async fn waiting(app: &App, servings: &[Serving], matches: &mut Matches) -> Result<(), Refusal> {
+async fn waiting(app: &App, servings: &[Serving], matches: &mut Matches) -> Result<(), Problem> {
     let traces = servings.iter().map(|serving| serving.trace.clone()).collect();
     let sessions = servings.iter().filter_map(|serving| serving.session.clone());
     let waiting = app
@@ -112,7 +127,7 @@ async fn waiting(app: &App, servings: &[Serving], matches: &mut Matches) -> Resu
 }
 
 /// Matches the scores of this request.
-async fn fresh(app: &App, scores: Vec<Sent>, matches: &mut Matches) -> Result<(), Refusal> {
+async fn fresh(app: &App, scores: Vec<Sent>, matches: &mut Matches) -> Result<(), Problem> {
     if scores.is_empty() {
         return Ok(());
     }
@@ -146,6 +161,7 @@ fn said_itself(app: &App, sent: &Sent, servings: &Servings<'_>, world: &World<'_
         prompt: identity.prompt.as_deref(),
         version: identity.version,
         label: identity.label.as_deref(),
+        tags: &[],
         user: identity.user.as_deref().or(user),
         stranger: whole.into_iter().flatten().next().unwrap_or(&score.id),
     };
@@ -161,21 +177,28 @@ fn said_itself(app: &App, sent: &Sent, servings: &Servings<'_>, world: &World<'_
         .collect()
 }
 
+/// What lines of observations are made from.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    Scores,
+    Spans,
+}
+
 /// Counts lines of observations as if they had been pushed.
-async fn count(app: &App, lines: &[String]) -> Result<(), Refusal> {
+async fn count(app: &App, lines: &[String], origin: Origin) -> Result<(), Problem> {
     for portion in lines.chunks(app.limits.observations_max.max(1)) {
         let body = portion.join("\n");
         let judged = in_world(app, |world| {
             ingest(world, body.as_bytes(), Format::Ndjson, portion.len())
         });
-        let ingested = judged.map_err(|error| Refusal::invalid(error.to_string()))?;
+        let ingested = judged.map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
         count_refusals(app, &ingested);
-        commit(app, ingested).await?;
+        commit(app, ingested, origin).await?;
     }
     Ok(())
 }
 
-async fn commit(app: &App, mut ingested: Ingested) -> Result<(), Refusal> {
+async fn commit(app: &App, mut ingested: Ingested, origin: Origin) -> Result<(), Problem> {
     let batch = Batch {
         key: None,
         observations: std::mem::take(&mut ingested.observations),
@@ -187,6 +210,10 @@ async fn commit(app: &App, mut ingested: Ingested) -> Result<(), Refusal> {
     if let BatchReceipt::Counted { duplicates } = app.store.ingest(batch).await? {
         for ((policy, metric, arm), values) in ingested.values_without(&duplicates) {
             app.telemetry.observed(&policy, &metric, arm, values);
+            match origin {
+                Origin::Scores => {}
+                Origin::Spans => app.telemetry.observed_by_spans(&policy, &metric, arm, values),
+            }
         }
     }
     Ok(())

@@ -1,16 +1,19 @@
 //! Recorded exports of real SDKs, and exports of which a part is wrong.
 
+mod facts;
+mod held;
+
 use super::*;
 use serde_json::{Value, json};
 
-const AB: &[u8] = include_bytes!("../../../tests/conformance/otlp/seed1-ab.bin");
-const AB_JSON: &[u8] = include_bytes!("../../../tests/conformance/otlp/seed1-ab.json");
-const ERROR: &[u8] = include_bytes!("../../../tests/conformance/otlp/seed1-error-fallback.bin");
-const ERROR_JSON: &[u8] = include_bytes!("../../../tests/conformance/otlp/seed1-error-fallback.json");
-const VARIANT: &[u8] = include_bytes!("../../../tests/conformance/otlp/seed2-variant.bin");
-const VARIANT_JSON: &[u8] = include_bytes!("../../../tests/conformance/otlp/seed2-variant.json");
-const PYTHON_4: &[u8] = include_bytes!("../../../tests/conformance/otlp/langfuse-sdk-py4.bin");
-const PYTHON_5: &[u8] = include_bytes!("../../../tests/conformance/otlp/langfuse-sdk-py5.bin");
+const AB: &[u8] = include_bytes!("../../../../tests/conformance/otlp/seed1-ab.bin");
+const AB_JSON: &[u8] = include_bytes!("../../../../tests/conformance/otlp/seed1-ab.json");
+const ERROR: &[u8] = include_bytes!("../../../../tests/conformance/otlp/seed1-error-fallback.bin");
+const ERROR_JSON: &[u8] = include_bytes!("../../../../tests/conformance/otlp/seed1-error-fallback.json");
+const VARIANT: &[u8] = include_bytes!("../../../../tests/conformance/otlp/seed2-variant.bin");
+const VARIANT_JSON: &[u8] = include_bytes!("../../../../tests/conformance/otlp/seed2-variant.json");
+const PYTHON_4: &[u8] = include_bytes!("../../../../tests/conformance/otlp/langfuse-sdk-py4.bin");
+const PYTHON_5: &[u8] = include_bytes!("../../../../tests/conformance/otlp/langfuse-sdk-py5.bin");
 
 const TRACE: &str = "5b8efff798038103d269b633813fc60c";
 

@@ -17,6 +17,8 @@ mod document;
 mod elsewhere;
 #[path = "api/events.rs"]
 mod events;
+#[path = "api/gateway.rs"]
+mod gateway;
 #[path = "api/hooks.rs"]
 mod hooks;
 #[path = "api/labels.rs"]

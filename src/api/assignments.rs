@@ -3,6 +3,7 @@
 use super::App;
 use super::access::MayAssign;
 use super::extract::{JsonBody, Path};
+use super::gateway::{self, Places};
 use super::problem::{Code, Problem};
 use super::query::{Query, required};
 use super::schema::{DnsLabel, UserKeyText};
@@ -10,8 +11,8 @@ use super::views::assignment::{
     AssignmentOutcomeView, AssignmentOutcomesView, AssignmentRequest, AssignmentView, AssignmentsRequest,
     ItemProblem,
 };
-use crate::assignment::Assignment;
 use crate::assignment::snapshot::Snapshot;
+use crate::assignment::{Assignment, Route};
 use crate::ids::{PolicyName, UserKey};
 use axum::Json;
 use axum::extract::State;
@@ -42,7 +43,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// What a user gets under a policy.
 ///
-/// The same is in the headers `X-Serin-*`, so that a proxy can route by it. Needs the scope `assign`.
+/// The same is in the headers `X-Serin-*`, so that a proxy can route by it. A gateway sends
+/// `user-from=header:x-user-id` or `user-from=cookie:uid` instead of `user`, and then a request without a
+/// user is answered with 204 and the control arm in the headers. Needs the scope `assign`.
 #[utoipa::path(
     get,
     path = "/v1/assignments/{policy}",
@@ -59,6 +62,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
             ("X-Serin-Rollout" = String, description = "absent while none exposes a candidate"),
             ("X-Serin-Receipt" = String, description = "absent where observations would not count"),
         )),
+        (status = 204, description = "no user was found where `user-from` says", headers(
+            ("X-Serin-Policy" = String),
+            ("X-Serin-Arm" = String),
+            ("X-Serin-Label" = String),
+            ("X-Serin-Reason" = String, description = "`no_user`"),
+        )),
         (status = 404, description = "no such policy"),
     )
 )]
@@ -66,10 +75,22 @@ async fn assign(
     State(app): State<Arc<App>>,
     _: MayAssign,
     Path(policy): Path<PolicyName>,
+    headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Problem> {
-    let [user] = query.fields(["user"])?;
-    let user = required("user", user)?;
+    let [user, from] = query.fields(["user", "user-from"])?;
+    let user = match (user, from) {
+        (None, Some(from)) => {
+            let places = Places::parse(&from)
+                .map_err(|why| Problem::new(Code::BadQuery, format!("`user-from` {why}")))?;
+            return gateway::answer(&app, &policy, &places, &headers);
+        }
+        (Some(_), Some(_)) => {
+            let detail = "`user` and `user-from` are one too many: send one of them";
+            return Err(Problem::new(Code::BadQuery, detail));
+        }
+        (user, None) => required("user", user)?,
+    };
     let user = UserKey::new(&user).map_err(|refused| bad_user(Code::BadQuery, refused.rule()))?;
     let snapshot = app.controller.snapshot();
     let view = view(&app, &snapshot, policy.as_str(), user)?;
@@ -82,6 +103,14 @@ fn bad_user(code: Code, rule: &str) -> Problem {
     Problem::new(code, format!("`user` {rule}"))
 }
 
+/// The route of a policy, which must be there.
+pub(super) fn route<'s>(snapshot: &'s Snapshot, policy: &str) -> Result<&'s Route, Problem> {
+    snapshot.route(policy).ok_or_else(|| {
+        let detail = format!("there is no policy `{}`", policy.escape_debug());
+        Problem::new(Code::UnknownPolicy, detail)
+    })
+}
+
 /// Assigns and counts.
 pub(super) fn view<'s>(
     app: &App,
@@ -89,12 +118,7 @@ pub(super) fn view<'s>(
     policy: &str,
     user: UserKey<'_>,
 ) -> Result<AssignmentView<'s>, Problem> {
-    let route = snapshot.route(policy).ok_or_else(|| {
-        Problem::new(
-            Code::UnknownPolicy,
-            format!("there is no policy `{}`", policy.escape_debug()),
-        )
-    })?;
+    let route = route(snapshot, policy)?;
     let assignment: Assignment<'s> = crate::assignment::assign::assign(route, user);
     let receipt = route
         .receipt(&assignment, user)
@@ -105,7 +129,7 @@ pub(super) fn view<'s>(
     Ok(view)
 }
 
-fn add_headers(headers: &mut HeaderMap, view: &AssignmentView<'_>) {
+pub(super) fn add_headers(headers: &mut HeaderMap, view: &AssignmentView<'_>) {
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     let mut add = |name, value: Result<HeaderValue, _>| {
         // Names, labels and receipts are ASCII by their rules, so every one is a header value.

@@ -20,8 +20,8 @@ use crate::clock::Stopwatch;
 
 /// How many times as many assignments may be worked on at once as other requests.
 const ASSIGNMENTS_IN_FLIGHT_FACTOR: usize = 16;
-/// The route of single assignments, which other work must not keep waiting.
-pub(super) const ASSIGNMENT_ROUTE: &str = "/v1/assignments/{policy}";
+/// What the routes of assignments begin with, which other work must not keep waiting.
+const ASSIGNMENT_ROUTES: [&str; 2] = ["/v1/assignments/{policy}", ofrep::EVALUATION_PREFIX];
 /// Shown as the route of a request that matches none.
 const NO_ROUTE: &str = "none";
 
@@ -91,7 +91,9 @@ fn refused(route: &str, problem: Problem) -> Response {
 
 async fn answer(app: &App, route: &str, request: Request, next: Next) -> Result<Response, Problem> {
     app.access.check_host(request.uri(), request.headers())?;
-    let is_assignment = route == ASSIGNMENT_ROUTE || route.starts_with(ofrep::EVALUATION_PREFIX);
+    let is_assignment = ASSIGNMENT_ROUTES
+        .iter()
+        .any(|beginning| route.starts_with(beginning));
     let Some(_place) = app
         .in_flight
         .enter(is_assignment, app.limits.requests_in_flight_max)

@@ -12,6 +12,7 @@ mod edge;
 mod events;
 mod extract;
 mod follow;
+mod gateway;
 mod health;
 mod hooks;
 mod langfuse;

@@ -2,8 +2,8 @@
 
 use super::problem::{CONTENT_TYPE, Code, ProblemView};
 use super::{
-    App, assignments, events, health, hooks, observations, ofrep, policies, prompt_labels, prompt_versions,
-    prompts, rollouts, tokens,
+    App, assignments, events, gateway, health, hooks, observations, ofrep, policies, prompt_labels,
+    prompt_versions, prompts, rollouts, tokens,
 };
 use axum::Extension;
 use axum::http::header;
@@ -38,6 +38,7 @@ struct Documents {
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     let (router, mut document) = OpenApiRouter::with_openapi(skeleton())
         .merge(assignments::routes())
+        .merge(gateway::routes())
         .merge(observations::routes())
         .merge(policies::routes())
         .merge(rollouts::routes())

@@ -27,6 +27,8 @@ mod labels;
 mod ofrep;
 #[path = "api/prompts.rs"]
 mod prompts;
+#[path = "api/published.rs"]
+mod published;
 #[path = "api/refusals.rs"]
 mod refusals;
 #[path = "api/rollouts.rs"]

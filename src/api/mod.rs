@@ -11,8 +11,10 @@ mod counting;
 mod edge;
 mod events;
 mod extract;
+mod flagd;
 mod follow;
 mod gateway;
+mod growthbook;
 mod health;
 mod hooks;
 mod langfuse;
@@ -28,12 +30,14 @@ mod prompt_reading;
 mod prompt_versions;
 mod prompt_warming;
 mod prompts;
+mod published;
 mod query;
 mod rollouts;
 pub mod schema;
 mod serve;
 mod strict;
 mod tokens;
+mod unleash;
 pub mod views;
 
 use self::access::Access;
@@ -198,5 +202,10 @@ pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
 /// Every route of the API, for a server that adds routes of its own and then [`wrap`]s them all.
 pub fn routes() -> Router<Arc<App>> {
     let native = openapi::routes().split_for_parts().0;
-    native.merge(langfuse::routes()).merge(otlp::routes())
+    native
+        .merge(langfuse::routes())
+        .merge(otlp::routes())
+        .merge(growthbook::routes())
+        .merge(unleash::routes())
+        .merge(flagd::routes())
 }

@@ -106,6 +106,8 @@ codes! {
     Conflict CONFLICT "conflict" "Somebody else was faster"
     /// The label is not where the asker expects it.
     LabelElsewhere CONFLICT "label_elsewhere" "The label points elsewhere"
+    /// No policy is of the scheme that the protocol evaluates.
+    SchemeElsewhere CONFLICT "scheme_elsewhere" "The policies have another hash scheme"
     /// More than one policy steers the prompt.
     SeveralPolicies CONFLICT "several_policies" "More than one policy steers this prompt"
     /// A token of that name exists.

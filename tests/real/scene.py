@@ -22,8 +22,9 @@ spec:
 """
 
 
-def policy(name, bake="24h", every="1s"):
-    return POLICY.format(name=name, bake=bake, every=every)
+def policy(name, bake="24h", every="1s", scheme="serin"):
+    text = POLICY.format(name=name, bake=bake, every=every)
+    return text.replace("  steps:", f"  assignment: {{hash: {scheme}}}\n  steps:")
 
 
 def segment(text):

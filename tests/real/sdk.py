@@ -66,7 +66,7 @@ def node(here, app, *arguments):
         (modules / "package.json").write_text(wanted)
         install(["npm", "install", "--no-audit", "--no-fund"], modules)
         installed.write_text(wanted)
-    for script in here.glob("*.mjs"):
+    for script in [*here.glob("*.mjs"), here.parent / "steps.mjs"]:
         (modules / script.name).write_text(script.read_text())
     return ["node", str(modules / app), *arguments]
 
@@ -130,6 +130,7 @@ class Climb:
         self.users = users
         self.checks = checks
         self.before = {}
+        self.expected = []
 
     def check(self, application, when, label_of, expected):
         """`label_of` gives the labels of all users as the SDK says."""
@@ -161,6 +162,6 @@ class Climb:
 
     def rung(self, when, applications, label_of, moved):
         moved(when)
-        expected = assigned(self.client, self.policy, self.users)
+        self.expected = assigned(self.client, self.policy, self.users)
         for application in applications:
-            self.check(application, when, label_of, expected)
+            self.check(application, when, label_of, self.expected)

@@ -1,0 +1,169 @@
+//! GrowthBook's SDKs, which evaluate by themselves and hear of changes: policies with `hash: growthbook-v2`.
+//!
+//! | asked | answered |
+//! |---|---|
+//! | `GET /api/features/{key}` | every such policy as a feature, with `ETag` and `x-sse-support: enabled` |
+//! | `GET /sub/{key}` | the event `features` with the same, at once and after each change |
+//!
+//! The key in the path is a token with the scope `assign`; on an open server it may be anything. The
+//! attribute `id` is the user. A feature's value is the label, by an experiment with `ranges`; `coverage` is
+//! never sent, because the SDKs disagree about its edge. Source: GrowthBook, "Build your own SDK",
+//! sections *Features* and *Streaming updates*.
+
+use super::App;
+use super::access::Permit;
+use super::edge::not_modified;
+use super::extract::{Path, Segment};
+use super::follow::{Follower, KEEP_ALIVE};
+use super::policies::{is_known, tag};
+use super::problem::Problem;
+use super::published::{Published, Split, published};
+use crate::ids::Scheme;
+use crate::store::Scope;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use futures_util::stream;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+const SSE_SUPPORT: HeaderName = HeaderName::from_static("x-sse-support");
+/// `hashVersion` of the scheme.
+const HASH_VERSION: u8 = 2;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/features/{key}", get(features))
+        .route("/sub/{key}", get(subscribe))
+}
+
+/// The key in the path.
+struct Key(String);
+
+impl Segment for Key {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PayloadView<'s> {
+    status: u16,
+    features: BTreeMap<&'s str, FeatureView<'s>>,
+    /// SDKs take it for the payload's version; it is kept the same, so that the tag follows the content.
+    date_updated: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FeatureView<'s> {
+    default_value: &'s str,
+    rules: Vec<RuleView<'s>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleView<'s> {
+    id: &'static str,
+    key: &'s str,
+    seed: &'s str,
+    hash_attribute: &'static str,
+    hash_version: u8,
+    variations: [&'s str; 2],
+    meta: [MetaView<'s>; 2],
+    ranges: [[f64; 2]; 2],
+}
+
+#[derive(Serialize)]
+struct MetaView<'s> {
+    key: &'s str,
+    name: &'s str,
+}
+
+/// A date that says nothing.
+const DATE_UPDATED: &str = "1970-01-01T00:00:00.000Z";
+
+fn feature<'s>(policy: &Published<'s>) -> FeatureView<'s> {
+    let rule = |split: &Split<'s>| {
+        let share = split.share.ratio();
+        let labels = [split.treatment, policy.control];
+        RuleView {
+            id: "serin",
+            key: policy.policy,
+            seed: split.salt,
+            hash_attribute: "id",
+            hash_version: HASH_VERSION,
+            variations: labels,
+            meta: labels.map(|label| MetaView {
+                key: label,
+                name: label,
+            }),
+            ranges: [[0.0, share], [share, 1.0]],
+        }
+    };
+    FeatureView {
+        default_value: policy.control,
+        rules: policy.split.iter().map(rule).collect(),
+    }
+}
+
+/// What is sent, as text.
+fn payload(app: &App) -> Result<String, Problem> {
+    let snapshot = app.controller.snapshot();
+    let policies = published(app, &snapshot, Scheme::GrowthBookV2)?;
+    let features = policies.iter().map(|policy| (policy.policy, feature(policy)));
+    let view = PayloadView {
+        status: 200,
+        features: features.collect(),
+        date_updated: DATE_UPDATED,
+    };
+    serde_json::to_string(&view).map_err(|error| Problem::internal(&error))
+}
+
+fn permit(app: &App, key: &Key) -> Result<Permit, Problem> {
+    app.access.permit(Some(&key.0), Scope::Assign)
+}
+
+async fn features(
+    State(app): State<Arc<App>>,
+    Path(key): Path<Key>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    permit(&app, &key)?;
+    let payload = payload(&app)?;
+    let tag = tag(&[payload.as_bytes()]).map_err(|error| Problem::internal(&error))?;
+    let enabled = [(SSE_SUPPORT, HeaderValue::from_static("enabled"))];
+    if is_known(&headers, &tag) {
+        return Ok((enabled, not_modified(&tag)).into_response());
+    }
+    let described = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    Ok((enabled, described, payload).into_response())
+}
+
+async fn subscribe(State(app): State<Arc<App>>, Path(key): Path<Key>) -> Result<Response, Problem> {
+    let permit = permit(&app, &key)?;
+    let follower = Follower::new(Arc::clone(&app), permit)?;
+    let events = stream::unfold((app, follower), |(app, mut follower)| async move {
+        loop {
+            follower.next().await?;
+            // Between two policies there may be none to tell of; the client keeps what it has.
+            if let Ok(payload) = payload(&app) {
+                let event = Event::default().event("features").data(payload);
+                return Some((Ok::<_, Infallible>(event), (app, follower)));
+            }
+        }
+    });
+    Ok(Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response())
+}

@@ -15,5 +15,6 @@ mod cli {
     mod replay;
     mod serving;
     mod simulating;
+    mod watching;
     mod world;
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 const CONNECT_SECONDS_MAX: u64 = 5;
 /// Time for a server to answer in full.
 const ANSWER_SECONDS_MAX: u64 = 30;
+/// Time for a server that is followed to show that it is alive; it does every 15 s.
+const SILENCE_SECONDS_MAX: u64 = 45;
 /// Largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Rows that are asked for at once; a server gives no more.
@@ -141,6 +143,23 @@ impl Client {
     /// `DELETE`.
     pub(crate) async fn delete(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
         self.ask(Method::DELETE, path, query, None).await
+    }
+
+    /// Follows `GET /v1/events`.
+    pub(crate) async fn events(&self) -> anyhow::Result<Events<'_>> {
+        // The answer goes on for as long as the server lives; its silence is bounded instead.
+        let request = self.http.get(self.url(&["v1", "events"])?).timeout(Duration::MAX);
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = self.read(response).await?;
+            return Err(self.refused(status, &body));
+        }
+        Ok(Events {
+            client: self,
+            response,
+            at_line_start: true,
+        })
     }
 
     /// The first `most` items of a list that comes in pages: each has them under `items`, and under
@@ -321,6 +340,48 @@ impl Client {
     }
 }
 
+/// What a server tells while it is followed.
+#[derive(Debug)]
+pub(crate) struct Events<'c> {
+    client: &'c Client,
+    response: Response,
+    at_line_start: bool,
+}
+
+impl Events<'_> {
+    /// Waits until something is told; fails when the server ends, or shows no sign of life.
+    ///
+    /// It can be given up at any time, and asked again.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<()> {
+        loop {
+            let silence = Duration::from_secs(SILENCE_SECONDS_MAX);
+            let chunk = tokio::time::timeout(silence, self.response.chunk()).await;
+            let Ok(chunk) = chunk else {
+                anyhow::bail!(
+                    "{} has been silent for {SILENCE_SECONDS_MAX} s",
+                    self.client.shown()
+                );
+            };
+            let Some(chunk) = chunk.map_err(|error| self.client.unreachable(error))? else {
+                anyhow::bail!("{} has ended", self.client.shown());
+            };
+            if tells(&chunk, &mut self.at_line_start) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether a part of a stream of server-sent events has more than comments, which keep it alive.
+fn tells(chunk: &[u8], at_line_start: &mut bool) -> bool {
+    let mut told = false;
+    for byte in chunk {
+        told |= *at_line_start && !matches!(byte, b':' | b'\n' | b'\r');
+        *at_line_start = matches!(byte, b'\n' | b'\r');
+    }
+    told
+}
+
 /// Reads an answer as the type that a verb shows.
 pub(crate) fn view<T: DeserializeOwned>(answer: &Value) -> anyhow::Result<T> {
     T::deserialize(answer).map_err(|error| {
@@ -365,4 +426,17 @@ fn shown(body: &[u8]) -> String {
         start.push('…');
     }
     format!("`{start}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_tell_nothing_wherever_the_stream_is_cut() {
+        let parts = [&b":\n\n: al"[..], b"ive\n\nev", b"ent: rollout\n", b"\n"];
+        let mut at_line_start = true;
+        let told = parts.map(|part| tells(part, &mut at_line_start));
+        assert_eq!(told, [false, true, false, false]);
+    }
 }

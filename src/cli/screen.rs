@@ -45,6 +45,12 @@ pub(crate) fn width() -> Option<usize> {
     Some(width.0.into())
 }
 
+/// Rows of the terminal, where there is one.
+pub(crate) fn height() -> Option<usize> {
+    let (_, height) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(height.0.into())
+}
+
 /// `text` in `style`.
 pub(crate) fn paint(style: Style, text: &str) -> String {
     if style == PLAIN || text.is_empty() {
@@ -96,6 +102,11 @@ impl Cell {
     /// Whether it says nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.text.is_empty()
+    }
+
+    /// Its text alone.
+    pub(crate) fn into_text(self) -> String {
+        self.text
     }
 
     /// Its text in its style.

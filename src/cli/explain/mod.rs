@@ -1,5 +1,6 @@
 //! `serin explain`: why a rollout moved, and why it stands where it stands, with the numbers.
 
+mod markdown;
 pub(super) mod numbers;
 
 use super::client::{Client, Connection, view};
@@ -24,13 +25,28 @@ use serde_json::json;
 #[command(after_help = examples!(
     "$ serin explain order-status-answer"
     "$ serin explain r17 --json | jq '.audit[].text'"
+    "$ serin explain r17 --format markdown > incident.md"
 ))]
 pub(crate) struct Explain {
     /// The rollout's id, such as `r17`, or its policy's name for the running or last one
     #[arg(value_name = "ROLLOUT", value_parser = Target::parse)]
     rollout: Target,
+    /// How it is written; `markdown` is for an incident report, `json` the same as --json
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text, conflicts_with = "json")]
+    format: Format,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// How an explanation is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For a terminal.
+    Text,
+    /// For programs.
+    Json,
+    /// For people elsewhere.
+    Markdown,
 }
 
 /// Runs the verb.
@@ -43,7 +59,7 @@ pub(crate) async fn run(args: &Explain) -> anyhow::Result<()> {
     let evidence = client.get(&["v1", "rollouts", &id, "evidence"], &[]).await?;
     // Asked last, so that it is not older than its history.
     let rollout = client.get(&["v1", "rollouts", &id], &[]).await?;
-    if args.connection.json {
+    if args.connection.json || args.format == Format::Json {
         screen::print_json(&json!({"rollout": rollout, "audit": audit, "evidence": evidence}))?;
         return Ok(());
     }
@@ -51,8 +67,12 @@ pub(crate) async fn run(args: &Explain) -> anyhow::Result<()> {
         .iter()
         .map(view)
         .collect::<anyhow::Result<Vec<AuditRecord>>>()?;
-    let now = Clock::System.now();
-    screen::print(&render(&view(&rollout)?, &records, &view(&evidence)?, now))?;
+    let (rollout, evidence) = (view(&rollout)?, view(&evidence)?);
+    if args.format == Format::Markdown {
+        screen::print_exactly(&markdown::render(&rollout, &records, &evidence))?;
+        return Ok(());
+    }
+    screen::print(&render(&rollout, &records, &evidence, Clock::System.now()))?;
     Ok(())
 }
 

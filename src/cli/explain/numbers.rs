@@ -50,6 +50,54 @@ impl Numbers {
     }
 }
 
+/// What the cells of [`rows`] are.
+pub(super) const COLUMNS: [&str; 8] = [
+    "Metric",
+    "Role",
+    "Control",
+    "Treatment",
+    "Difference",
+    "Margin",
+    "Evidence that it is worse",
+    "Verdict",
+];
+
+/// Each metric in plain text.
+pub(super) fn rows(assessment: &Assessment) -> impl Iterator<Item = [String; 8]> {
+    let arm = |arm: &ArmEvidence| format!("{} (n {})", mean(arm).into_text(), figures::count(arm.count));
+    assessment.metrics.iter().map(move |metric| {
+        let (show_signed, show_margin) = showing(metric);
+        let of_difference = [
+            number(metric.difference, show_signed),
+            interval(metric, show_signed),
+        ];
+        [
+            metric.metric.clone(),
+            metric.role.clone(),
+            arm(&metric.control),
+            arm(&metric.treatment),
+            of_difference.map(Cell::into_text).join(" in "),
+            number(metric.margin, show_margin).into_text(),
+            e_value(metric.log_e_worse, assessment.threshold).into_text(),
+            metric.verdict.clone(),
+        ]
+    })
+}
+
+/// The evidence of all guarded metrics together, in plain text.
+pub(super) fn combined(assessment: &Assessment) -> String {
+    e_value(assessment.log_e_combined, assessment.threshold).into_text()
+}
+
+/// How differences and margins of this metric are written.
+fn showing(metric: &MetricEvidence) -> (fn(f64, u8) -> String, fn(f64, u8) -> String) {
+    if metric.relative {
+        (signed_share, share)
+    } else {
+        (figures::signed, figures::shortest)
+    }
+}
+
 fn comparison(assessment: &Assessment) -> String {
     let mut table = Table::new(&[
         ("METRIC", Flush::Left),
@@ -67,12 +115,7 @@ fn comparison(assessment: &Assessment) -> String {
         let MetricEvidence {
             control, treatment, ..
         } = metric;
-        let show_signed = if metric.relative {
-            signed_share
-        } else {
-            figures::signed
-        };
-        let show_margin = if metric.relative { share } else { figures::shortest };
+        let (show_signed, show_margin) = showing(metric);
         table.row([
             Cell::plain(&metric.metric),
             Cell::plain(&metric.role),

@@ -27,8 +27,8 @@ fn record(at: &str, event: Value, text: &str) -> AuditRecord {
     view(&json!({"at": at, "event": event, "text": text})).unwrap()
 }
 
-#[test]
-fn every_move_has_its_cause_and_its_numbers() {
+/// A rollout that was taken back, with its history and its numbers at the end.
+fn story() -> (Rollout, Vec<AuditRecord>, Evidence) {
     let rollout = json!({
         "id": "r17", "policy": "order-status-answer", "stable": 3, "candidate": 4,
         "phase": {"code": "rolled_back", "text": "rolled back: the candidate is worse in `faithfulness`"},
@@ -38,7 +38,7 @@ fn every_move_has_its_cause_and_its_numbers() {
     let worse = json!({"code": "verdict_failed", "text": "the candidate is worse in `faithfulness`"});
     let moved =
         |cause: Value, assessment: Value| json!({"code": "moved", "cause": cause, "assessment": assessment});
-    let records = [
+    let records = vec![
         record(
             "2026-11-21T12:00:00Z",
             moved(
@@ -69,9 +69,21 @@ fn every_move_has_its_cause_and_its_numbers() {
         ),
     ];
     let evidence = json!({"assessment": assessment(513)});
+    (view(&rollout).unwrap(), records, view(&evidence).unwrap())
+}
+
+#[test]
+fn every_move_has_its_cause_and_its_numbers() {
+    let (rollout, records, evidence) = story();
     let now = "2026-11-21T12:33:01Z".parse().unwrap();
-    let shown = render(&view(&rollout).unwrap(), &records, &view(&evidence).unwrap(), now);
+    let shown = render(&rollout, &records, &evidence, now);
     insta::assert_snapshot!(anstream::adapter::strip_str(&shown).to_string());
+}
+
+#[test]
+fn the_same_is_there_for_an_incident_report() {
+    let (rollout, records, evidence) = story();
+    insta::assert_snapshot!(markdown::render(&rollout, &records, &evidence));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `serin status`: every policy on one line.
 
+mod watch;
+
 use super::client::{Client, Connection, view};
 use super::figures::{self, NOTHING};
 use super::help::examples;
@@ -19,6 +21,7 @@ use serde_json::Value;
 #[command(after_help = examples!(
     "$ serin status"
     "$ serin status order-status-answer --json"
+    "$ serin status --watch"
     "$ serin status --ready"
 ))]
 pub(crate) struct StatusArgs {
@@ -28,6 +31,11 @@ pub(crate) struct StatusArgs {
     /// Say only whether the server is ready, as supervisors ask; needs no token
     #[arg(long, conflicts_with = "policies")]
     ready: bool,
+    /// Go on showing what changes, until Ctrl-C
+    ///
+    /// On a terminal the table is drawn in place; elsewhere each change is a line.
+    #[arg(long, short, conflicts_with_all = ["ready", "json"])]
+    watch: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -49,6 +57,20 @@ pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
     if args.ready {
         return ready(&client, args.connection.json).await;
     }
+    if args.watch {
+        return watch::run(&client, args).await;
+    }
+    let (answer, status) = look(&client, args).await?;
+    if args.connection.json {
+        screen::print_json(&answer)?;
+    } else {
+        screen::print(&render(&status, screen::width()))?;
+    }
+    Ok(())
+}
+
+/// The status of the policies that are asked for: the server's answer, and what is shown of it.
+async fn look(client: &Client, args: &StatusArgs) -> anyhow::Result<(Value, Status)> {
     let mut answer = client.get(&["v1", "status"], &[]).await?;
     let mut status: Status = view(&answer)?;
     if !args.policies.is_empty() {
@@ -65,12 +87,7 @@ pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
             lines.retain(|line| line["policy"].as_str().is_some_and(is_asked));
         }
     }
-    if args.connection.json {
-        screen::print_json(&answer)?;
-    } else {
-        screen::print(&render(&status, screen::width()))?;
-    }
-    Ok(())
+    Ok((answer, status))
 }
 
 /// A server that is not ready is a failure.

@@ -119,13 +119,21 @@ def flow(grid, chosen):
     grid.add(graph("Prompts refused", "Prompts that applications asked for and did not get, and why.",
                    [query("sum by (registry, reason) (rate(serin_prompt_refusals_total[$__rate_interval]))", "{{registry}}: {{reason}}")],
                    unit="ops"), 12, 7)
+    grid.add(graph("Spans", "Spans of OpenTelemetry, by what became of them.",
+                   [query("sum by (outcome) (rate(serin_spans_total[$__rate_interval]))", "{{outcome}}")], unit="ops", stack=True), 8, 7)
+    grid.add(graph("Values from spans", "Values that were counted for a rollout and that spans say; they are among the observations.",
+                   [query(f"sum by (metric) (rate(serin_span_values_total{{{chosen}}}[$__rate_interval]))", "{{metric}}")], unit="ops",
+                   stack=True), 8, 7)
+    grid.add(graph("Calls that wait", "Calls of models that wait in memory for the first span of their trace, which knows the user.",
+                   queries(("sum(serin_span_calls_held)", "calls"))), 8, 7)
 
 
 def machinery(grid):
     grid.row("Machinery")
     up = {"0": ("away", BAD), "1": ("there", GOOD)}
-    grid.add(timeline("Registries and store", "Whether each answered last; nothing advances without its registry, or the store.",
-                      query('label_replace(serin_store_up, "registry", "the store", "", "") or serin_registry_up', "{{registry}}"), up), 12, 7)
+    grid.add(timeline("Registries, store and sources", "Whether each answered last, and whether what a source sent last could be counted; nothing advances without its registry, or the store.",
+                      query('label_replace(serin_store_up, "registry", "the store", "", "") or serin_registry_up '
+                            'or label_replace(serin_source_up, "registry", "source: $1", "source", "(.*)")', "{{registry}}"), up), 12, 7)
     grid.add(graph("Label moves under way", "Label moves that are committed and not confirmed by read-back.",
                    [query("sum by (policy) (serin_rollout_label_moves_unconfirmed)", "{{policy}}")], steps=True, low=0), 12, 7)
     grid.add(table("Label moves", "Label moves that were tried since the process started, by what came of them.",

@@ -3,11 +3,13 @@
 pub mod assignment;
 pub mod audit;
 pub mod cause;
+pub mod compiled;
 pub mod evidence;
 pub mod observation;
 pub mod policy;
 pub mod prompt;
 pub mod prompt_body;
+pub mod prompt_diff;
 pub mod rollout;
 pub mod server;
 pub mod span;

@@ -16,8 +16,8 @@ const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration:
 const LOOK_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 /// Shortest and longest time for which a prompt that was read is as good as read now.
 const CACHE_FRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
-/// Longest time beyond that in which it is still served.
-const CACHE_STALE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 86_400);
+/// Shortest and longest time beyond that in which it is still served.
+const CACHE_STALE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(7 * 86_400);
 /// Fewest and most requests a minute that somebody else's registry is asked.
 const REQUESTS_PER_MINUTE: RangeInclusive<u32> = 10..=100_000;
 /// Longest key that is read from a file or variable, in bytes.

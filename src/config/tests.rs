@@ -165,8 +165,8 @@ fn problems_of_registries_name_the_setting_and_never_a_key() {
         reached("timeout: 1m"),
         reached("lookEvery: 10ms"),
         reached("requestsPerMinute: 0"),
-        reached("cache: {fresh: 0s}"),
-        reached("cache: {stale: 8d}"),
+        reached("cache: {fresh: 500ms}"),
+        reached("cache: {stale: 200h}"),
         reached("lookevery: 5s"),
     ]
     .join("\n");
@@ -183,7 +183,7 @@ fn problems_of_registries_name_the_setting_and_never_a_key() {
     serin.yaml:1: `registries.ours`: `lookEvery` must be from 1s to 300s
     serin.yaml:1: `registries.ours`: `requestsPerMinute` must be from 10 to 100000
     serin.yaml:1: `registries.ours`: `cache.fresh` must be from 1s to 3600s
-    serin.yaml:1: `registries.ours`: `cache.stale` must be from 0ns to 604800s
+    serin.yaml:1: `registries.ours`: `cache.stale` must be from 1s to 604800s
     serin.yaml:1: `registries.ours.lookevery`: there is no setting of this name, did you mean `lookEvery`?
     ");
 }

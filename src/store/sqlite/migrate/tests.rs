@@ -101,6 +101,7 @@ fn fill(connection: &Connection) {
             .map(|kind| match kind.unwrap().as_str() {
                 // A column that is added has every row checked: 1 is a number and a truth value.
                 "INTEGER" => "1".to_owned(),
+                "REAL" => "1.5".to_owned(),
                 "BLOB" => "x'07'".to_owned(),
                 _ => "'seven'".to_owned(),
             })

@@ -74,11 +74,9 @@ fn fractional(policy: &Published<'_>, split: &Split<'_>) -> Value {
         json!([split.treatment, treated]),
         json!([policy.control, Exposure::EVERYBODY.ppm() - treated]),
     ];
-    let hashed = match split.line {
-        // Without a value, flagd hashes the pair of the flag's key and the user.
-        Line::FlagdV3(Message::Pair(_)) => None,
-        _ => Some(json!({"cat": [split.salt, {"var": "targetingKey"}]})),
-    };
+    // Without a value, flagd hashes the pair of the flag's key and the user.
+    let is_pair = matches!(split.line, Line::FlagdV3(Message::Pair(_)));
+    let hashed = (!is_pair).then(|| json!({"cat": [split.salt, {"var": "targetingKey"}]}));
     let arguments: Vec<Value> = hashed.into_iter().chain(buckets).collect();
     json!({ "fractional": arguments })
 }

@@ -110,12 +110,7 @@ impl Server {
         });
         let app = app.with_allowed_origins(settings.allowed_origins.clone());
         let app = Arc::new(app.with_langfuses(langfuses));
-        // Both end with the signal to stop.
-        tokio::spawn(api::keep_warm(Arc::clone(&app)));
-        tokio::spawn(recorder::record(
-            app.controller().clone(),
-            Arc::clone(&store) as Arc<dyn Store>,
-        ));
+        keep_up(&app, &store);
         let pages = console::routes(Arc::new(Console::new(Arc::clone(&app), &secret)));
         let router = api::wrap(api::routes().merge(pages), Arc::clone(&app));
         let (stop, stopped) = watch::channel(false);
@@ -244,6 +239,13 @@ pub(super) async fn open(directory: &Path, clock: Clock, hint: &'static str) -> 
         }
         anyhow::Error::new(error).context(format!("cannot open the store in `{}`", directory.display()))
     })
+}
+
+/// Starts what goes on beside the answers: both end when the controller does.
+fn keep_up(app: &Arc<App>, store: &Arc<SqliteStore>) {
+    tokio::spawn(api::keep_warm(Arc::clone(app)));
+    let store = Arc::clone(store) as Arc<dyn Store>;
+    tokio::spawn(recorder::record(app.controller().clone(), store));
 }
 
 fn check_folder(policies: &Path) -> anyhow::Result<()> {

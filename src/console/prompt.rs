@@ -17,6 +17,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Prompts on one page.
@@ -339,7 +340,7 @@ async fn tried(
                 .map(|state| (state, Arc::clone(&status.policy))),
         );
     }
-    states.sort_by(|(one, _), (other, _)| other.id.cmp(&one.id));
+    states.sort_by_key(|(state, _)| Reverse(state.id));
     states.truncate(ROLLOUTS_MAX);
     let exposure = match states.first() {
         Some((last, policy)) => {

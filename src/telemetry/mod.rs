@@ -102,7 +102,7 @@ impl Telemetry {
     ///
     /// Fails only when two of the names below are the same.
     pub fn new() -> Result<Self, Error> {
-        let it = Self {
+        Self {
             transitions: counter(
                 "serin_rollout_transitions_total",
                 "Committed transitions of rollouts.",
@@ -168,12 +168,11 @@ impl Telemetry {
             gauges: board::Gauges::new()?,
             shown: Mutex::default(),
             registry: Registry::new(),
-        };
-        it.register()?;
-        Ok(it)
+        }
+        .register()
     }
 
-    fn register(&self) -> Result<(), Error> {
+    fn register(self) -> Result<Self, Error> {
         let build = IntGaugeVec::new(
             Opts::new("serin_build_info", "The version that runs, as a label; always 1."),
             &["version"],
@@ -198,7 +197,8 @@ impl Telemetry {
             .chain(self.gauges.collectors())
             .chain(self.prompts.collectors())
             .chain(self.tracing.collectors())
-            .try_for_each(|it| self.registry.register(it))
+            .try_for_each(|it| self.registry.register(it))?;
+        Ok(self)
     }
 
     /// Counts a committed transition.

@@ -36,7 +36,7 @@ fn world() -> Live {
     .good();
     live.run_reading(
         "Hello {{name}}.\nHow can I help?",
-        "prompt create team/greeting --text - --reason 'shorter lines'",
+        "prompt create team/greeting --text - --reason 'shorter lines' --actor bob",
     )
     .good();
     live

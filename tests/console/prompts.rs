@@ -6,6 +6,8 @@ use serde_json::json;
 use serin::store::Scope;
 
 const HOSTILE: &str = "</code></pre><script>alert('x')</script><img src=x onerror=alert(1)> {{name}}";
+/// As long as a tag may be.
+const HOSTILE_TAG: &str = "</li><script>alert('x')</script><img src=x onerror=alert(1)>";
 
 #[tokio::test]
 async fn a_prompt_shows_its_versions_labels_and_what_changed() {
@@ -44,7 +46,7 @@ async fn what_people_write_is_escaped_everywhere() {
     let world = World::new().await;
     for text in ["first", HOSTILE] {
         let body = json!({"name": "hostile", "type": "text", "prompt": text, "reason": HOSTILE,
-                          "labels": ["production"], "config": {"model": HOSTILE}, "tags": [HOSTILE]});
+                          "labels": ["production"], "config": {"model": HOSTILE}, "tags": [HOSTILE_TAG]});
         world.post("/v1/prompts", body).await;
     }
     let mut browser = world.browser();

@@ -89,8 +89,11 @@ pub(super) fn combined(assessment: &Assessment) -> String {
     e_value(assessment.log_e_combined, assessment.threshold).into_text()
 }
 
+/// How a number is written, to so many significant digits.
+type Shown = fn(f64, u8) -> String;
+
 /// How differences and margins of this metric are written.
-fn showing(metric: &MetricEvidence) -> (fn(f64, u8) -> String, fn(f64, u8) -> String) {
+fn showing(metric: &MetricEvidence) -> (Shown, Shown) {
     if metric.relative {
         (signed_share, share)
     } else {

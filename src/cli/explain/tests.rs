@@ -33,7 +33,8 @@ fn story() -> (Rollout, Vec<AuditRecord>, Evidence) {
         "id": "r17", "policy": "order-status-answer", "stable": 3, "candidate": 4,
         "phase": {"code": "rolled_back", "text": "rolled back: the candidate is worse in `faithfulness`"},
         "exposure": 0.0, "ladder": [0.05, 0.25, 1.0], "verdict": "fail",
-        "stay": {"code": "ended", "text": "the rollout is over"}, "changedAt": "2026-11-21T12:31:01Z"
+        "stay": {"code": "ended", "text": "the rollout is over"}, "startedAt": "2026-11-21T12:00:00Z",
+        "changedAt": "2026-11-21T12:31:01Z"
     });
     let worse = json!({"code": "verdict_failed", "text": "the candidate is worse in `faithfulness`"});
     let moved =

@@ -364,11 +364,11 @@ codes! {
      `optimizely`, `statsig`) or 0.001% (`launchdarkly`). A share between two of them is rounded up, as that \
      system's SDKs compute it."
 
-    ClientOfOtherScheme "SRN915" Warning "a client hashes otherwise than the policy"
+    SdkOfOtherScheme "SRN915" Warning "an SDK hashes otherwise than the policy"
     "An SDK that evaluates the policy by itself must place users with the policy's hash, or they get another \
      arm there than Serin counts them for."
 
-    ClientBeyondAscii "SRN916" Warning "a client does not hash UTF-8"
+    SdkBeyondAscii "SRN916" Warning "an SDK does not hash UTF-8"
     "Some SDKs hash something else than UTF-8, which is the same for ASCII alone. Their users with other \
      characters in the key get another arm there than Serin counts them for."
 

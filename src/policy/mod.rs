@@ -16,7 +16,6 @@ pub use kind::{
 };
 
 pub mod check;
-mod client;
 pub mod code;
 pub mod document;
 pub mod feed;
@@ -24,6 +23,7 @@ mod kind;
 pub mod lint;
 pub mod problem;
 pub mod quantity;
+mod sdk;
 
 /// The meaning of one policy file.
 #[derive(Debug, Clone, PartialEq)]

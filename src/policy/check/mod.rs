@@ -209,7 +209,7 @@ impl Parts {
         }
         lint::steps(spec, analysis.as_ref(), problems);
         lint::scheme(spec, problems);
-        lint::clients(spec, problems);
+        lint::sdks(spec, problems);
         lint::approval(spec, problems);
         lint::notify(spec, problems);
         Self {

@@ -1,8 +1,8 @@
 //! `spec.assignment`: how users are split.
 
-use super::super::client::Client;
 use super::super::problem::Span;
 use super::super::quantity::Percentage;
+use super::super::sdk::Sdk;
 use super::read::Given;
 use super::value::{ForcedUser, Items};
 use crate::ids::Scheme;
@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 pub const FORCED_USERS_MAX: usize = 1_000;
 
 /// Most SDKs that a policy names.
-const CLIENTS_MAX: usize = 16;
+const SDKS_MAX: usize = 16;
 
 /// How users are split.
 #[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
@@ -36,7 +36,7 @@ pub(crate) struct AssignmentDocument {
     /// SDKs of other systems that evaluate this policy by themselves; `lint` says where they would put
     /// users into other arms.
     #[schemars(default)]
-    pub(crate) clients: Given<Items<Client, 0, CLIENTS_MAX>>,
+    pub(crate) sdks: Given<Items<Sdk, 0, SDKS_MAX>>,
 }
 
 /// Users with a fixed arm.

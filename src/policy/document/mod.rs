@@ -304,7 +304,7 @@ section! {
         optional salt "salt",
         optional holdback "holdback",
         optional force "force",
-        optional clients "clients",
+        optional sdks "sdks",
     }
     ForceDocument at "spec.assignment.force" {
         optional treatment "treatment",

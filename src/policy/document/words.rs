@@ -1,8 +1,8 @@
 //! The closed sets of words in a policy file, each with what it says.
 
-use super::super::client::Client;
 use super::super::code::Code;
 use super::super::problem::Problems;
+use super::super::sdk::Sdk;
 use super::super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Role};
 use super::node::{Node, NodeValue};
 use super::read::{Value, wrong_type};
@@ -119,7 +119,7 @@ words! { Scheme:
     "statsig" => Self::Statsig, "Statsig; the salt is `{gate salt}.{rule salt}`";
 }
 
-words! { Client:
+words! { Sdk:
     "growthbook-js" => Self::GrowthBookJs, "`@growthbook/growthbook`";
     "growthbook-python" => Self::GrowthBookPython, "`growthbook` of PyPI";
     "growthbook-rust" => Self::GrowthBookRust, "`growthbook-rust`";
@@ -131,7 +131,7 @@ words! { Client:
     "flagd-rust" => Self::FlagdRust, "`flagd-evaluation-engine`: third generation";
 }
 
-impl Client {
+impl Sdk {
     /// The word.
     pub(crate) fn as_str(self) -> &'static str {
         let word = Self::WORDS.iter().find(|word| word.value == self);

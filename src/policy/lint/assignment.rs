@@ -53,36 +53,36 @@ fn resolution(what: &str, scheme: Scheme, written: &Located<Percentage>, problem
 }
 
 /// SDKs that would put users into other arms than Serin.
-pub(crate) fn clients(spec: &SpecDocument, problems: &mut Problems) {
+pub(crate) fn sdks(spec: &SpecDocument, problems: &mut Problems) {
     let Some(assignment) = spec.assignment.value() else {
         return;
     };
     let Some(scheme) = assignment.hash.value_or(&Scheme::Serin).copied() else {
         return;
     };
-    let clients = assignment.clients.value();
-    for (_, client) in clients.into_iter().flat_map(|clients| clients.usable()) {
-        let name = client.value.as_str();
-        let schemes: Vec<String> = client
+    let sdks = assignment.sdks.value();
+    for (_, sdk) in sdks.into_iter().flat_map(|sdks| sdks.usable()) {
+        let name = sdk.value.as_str();
+        let schemes: Vec<String> = sdk
             .value
             .schemes()
             .iter()
             .map(|scheme| format!("`{scheme}`"))
             .collect();
-        if !client.value.schemes().contains(&scheme) {
+        if !sdk.value.schemes().contains(&scheme) {
             problems.add_with_help(
-                Code::ClientOfOtherScheme,
-                client.span,
+                Code::SdkOfOtherScheme,
+                sdk.span,
                 format!(
                     "`{name}` hashes with {}, and this policy with `{scheme}`: it puts users into other arms",
                     schemes.join(" or ")
                 ),
                 "give such applications a policy of their own, or let them ask over OFREP or HTTP",
             );
-        } else if client.value.differs_beyond_ascii() {
+        } else if sdk.value.differs_beyond_ascii() {
             problems.add_with_help(
-                Code::ClientBeyondAscii,
-                client.span,
+                Code::SdkBeyondAscii,
+                sdk.span,
                 format!("`{name}` does not hash UTF-8: user keys beyond ASCII get other arms there"),
                 "use ASCII user keys, such as ids, or let such applications ask over OFREP or HTTP",
             );

@@ -4,7 +4,7 @@ use crate::ids::Scheme;
 
 /// An SDK, by its system and language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Client {
+pub(crate) enum Sdk {
     /// `@growthbook/growthbook`, and what is built on it.
     GrowthBookJs,
     /// `growthbook` of PyPI.
@@ -25,7 +25,7 @@ pub(crate) enum Client {
     FlagdRust,
 }
 
-impl Client {
+impl Sdk {
     /// The schemes that it hashes with.
     pub(crate) fn schemes(self) -> &'static [Scheme] {
         match self {

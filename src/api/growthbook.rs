@@ -27,7 +27,9 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::stream;
+use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -56,8 +58,8 @@ impl Segment for Key {
 struct PayloadView<'s> {
     status: u16,
     features: BTreeMap<&'s str, FeatureView<'s>>,
-    /// SDKs take it for the payload's version; it is kept the same, so that the tag follows the content.
-    date_updated: &'static str,
+    /// SDKs take it for the payload's version, and pass over a payload whose version they have.
+    date_updated: String,
 }
 
 #[derive(Serialize)]
@@ -86,8 +88,17 @@ struct MetaView<'s> {
     name: &'s str,
 }
 
-/// A date that says nothing.
-const DATE_UPDATED: &str = "1970-01-01T00:00:00.000Z";
+/// Bits of the hash that become a date, in milliseconds: 34 years from 1970.
+const DATE_BITS: u32 = 40;
+
+/// A date that stands for the content: another one for other features, the same one after a restart.
+fn date_of(features: &BTreeMap<&str, FeatureView<'_>>) -> Result<String, Problem> {
+    let text = serde_json::to_vec(features).map_err(|error| Problem::internal(&error))?;
+    let digest: [u8; 32] = Sha256::digest(&text).into();
+    let hash = u64::from_be_bytes(std::array::from_fn(|at| digest[at])) >> (u64::BITS - DATE_BITS);
+    let date = Timestamp::from_millisecond(hash.cast_signed()).map_err(|error| Problem::internal(&error))?;
+    Ok(date.to_string())
+}
 
 fn feature<'s>(policy: &Published<'s>) -> FeatureView<'s> {
     let rule = |split: &Split<'s>| {
@@ -117,11 +128,14 @@ fn feature<'s>(policy: &Published<'s>) -> FeatureView<'s> {
 fn payload(app: &App) -> Result<String, Problem> {
     let snapshot = app.controller.snapshot();
     let policies = published(app, &snapshot, Scheme::GrowthBookV2)?;
-    let features = policies.iter().map(|policy| (policy.policy, feature(policy)));
+    let features = policies
+        .iter()
+        .map(|policy| (policy.policy, feature(policy)))
+        .collect();
     let view = PayloadView {
         status: 200,
-        features: features.collect(),
-        date_updated: DATE_UPDATED,
+        date_updated: date_of(&features)?,
+        features,
     };
     serde_json::to_string(&view).map_err(|error| Problem::internal(&error))
 }

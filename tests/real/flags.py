@@ -8,6 +8,7 @@ them within seconds, without the SDK's own polling interval. Beyond ASCII, the S
 UTF-8 are known by name, and must differ where they are said to, and nowhere else.
 """
 
+import functools
 import pathlib
 import sys
 import time
@@ -42,17 +43,6 @@ def command(name):
     return sdk.node(HERE, "app.mjs", system)
 
 
-def applications(names, running, token, checks):
-    found = []
-    for name in names:
-        try:
-            found.append(sdk.Application(name, command(name), running, token))
-        except sdk.Unavailable as unavailable:
-            print(f"skipped: {name}: {unavailable}", flush=True)
-            checks.skipped += 1
-    return found
-
-
 class Hearing:
     """Waits until an SDK says what is expected, and no longer than it may take."""
 
@@ -79,9 +69,13 @@ class Hearing:
         print(f"{application.name}: {wrong} of {len(FOREIGN)} users beyond ASCII differ", flush=True)
 
 
-def climb(scheme, names, running, client, token, checks):
+def climb(scheme, commands, running, client, token, checks):
     policy = policy_of(scheme)
-    running_apps = applications(names, running, token, checks)
+    running_apps = [
+        sdk.Application(name, commands[name], running, token) for name in commands if SDKS[name] == scheme
+    ]
+    if not running_apps:
+        return
     hearing = Hearing(policy, checks)
     ladder = sdk.Climb(client, policy, USERS, checks)
     hearing.ladder = ladder
@@ -97,7 +91,6 @@ def climb(scheme, names, running, client, token, checks):
     ladder.run(running_apps, labels)
     for application in running_apps:
         application.close()
-    return running_apps
 
 
 def main():
@@ -107,18 +100,17 @@ def main():
     checks = server.Checks()
     schemes = sorted(set(SDKS.values()))
     policies = {policy_of(scheme): scene.policy(policy_of(scheme), scheme=scheme) for scheme in schemes}
-    ran = []
+    wanted = {name: functools.partial(command, name) for name in SDKS if name.startswith(options.only)}
+    commands = sdk.installed(wanted, checks)
+    if not commands:
+        print("skipped: no SDK can be had")
+        return sdk.SKIPPED
     with server.Server(options.serin, policies, sdk.SECRET, options.keep) as running:
         admin = server.Client(running).post("/v1/tokens", {"name": "admin", "scopes": ["admin"]})["token"]
         client = server.Client(running, admin)
         token = client.post("/v1/tokens", {"name": "sdk", "scopes": ["assign"]})["token"]
         for scheme in schemes:
-            names = [name for name, theirs in SDKS.items() if theirs == scheme and name.startswith(options.only)]
-            if names:
-                ran += climb(scheme, names, running, client, token, checks)
-    if not ran:
-        print("skipped: no SDK can be had")
-        return sdk.SKIPPED
+            climb(scheme, commands, running, client, token, checks)
     return checks.finish()
 
 

@@ -18,20 +18,13 @@ POLICY = "answers"
 USERS = [f"user-{number}" for number in range(980)] + [f"né {number} 用户" for number in range(20)]
 
 
-def applications(running, token, only, checks):
+def commands(only):
     kinds = {
         "python 0.3.0": lambda: sdk.python(HERE, "app.py"),
         "node 0.1.3": lambda: sdk.node(HERE, "server.mjs"),
         "web 0.4.3": lambda: sdk.node(HERE, "web.mjs"),
     }
-    for name, command in kinds.items():
-        if not name.startswith(only):
-            continue
-        try:
-            yield sdk.Application(name, command(), running, token)
-        except sdk.Unavailable as unavailable:
-            print(f"skipped: {name}: {unavailable}", flush=True)
-            checks.skipped += 1
+    return {name: command for name, command in kinds.items() if name.startswith(only)}
 
 
 def labels(application):
@@ -94,16 +87,17 @@ def main():
     parser.add_argument("--only", default="", help="the providers whose names begin so, such as `python`")
     options = parser.parse_args()
     checks = server.Checks()
+    installed = sdk.installed(commands(options.only), checks)
+    if not installed:
+        print("skipped: no provider of OpenFeature can be had")
+        return sdk.SKIPPED
     with server.Server(options.serin, {POLICY: scene.policy(POLICY)}, sdk.SECRET, options.keep) as running:
         admin = server.Client(running).post("/v1/tokens", {"name": "admin", "scopes": ["admin"]})["token"]
         client = server.Client(running, admin)
         token, observer = (
             client.post("/v1/tokens", {"name": scope, "scopes": [scope]})["token"] for scope in ("assign", "observe")
         )
-        running_apps = list(applications(running, token, options.only, checks))
-        if not running_apps:
-            print("skipped: no provider of OpenFeature can be had")
-            return sdk.SKIPPED
+        running_apps = [sdk.Application(name, command, running, token) for name, command in installed.items()]
         climb(client, running_apps, observer, checks)
         for application in running_apps:
             application.close()

@@ -71,6 +71,21 @@ def node(here, app, *arguments):
     return ["node", str(modules / app), *arguments]
 
 
+def installed(commands, checks):
+    """What each of these functions gives, by name; an SDK that cannot be had is skipped with a line.
+
+    To be called before the server starts: it may take minutes, and connections do not wait.
+    """
+    found = {}
+    for name, command in commands.items():
+        try:
+            found[name] = command()
+        except Unavailable as unavailable:
+            print(f"skipped: {name}: {unavailable}", flush=True)
+            checks.skipped += 1
+    return found
+
+
 class Application:
     """The application's process."""
 

@@ -3,6 +3,7 @@
 //! Colours are those of the light page. In the dark, the style sheet replaces each by its name there, so
 //! every ink has a rule in `console.css`.
 
+use askama::Template;
 use askama::filters::HtmlSafe;
 use plotters::coord::Shift;
 use plotters::prelude::{
@@ -12,15 +13,42 @@ use plotters::prelude::{
 use plotters::style::{Color as _, ShapeStyle};
 use std::fmt;
 
-/// Size of a chart's coordinates; the page scales it to the room that there is.
-const SIZE: (u32, u32) = (340, 165);
 /// Width of what is written left of the axis.
-const LABELS_WIDTH: u32 = 56;
+const LABELS_WIDTH: u32 = 54;
 const LABELS_HEIGHT: u32 = 22;
 /// Part of the range that is left free above and below.
 const HEADROOM: f64 = 0.08;
 /// Size of letters, in units of the chart.
 const LETTERS: f64 = 12.0;
+/// One moment of so many of a band is early: it is wide because little was known, and does not decide how
+/// high a chart is.
+const BAND_EARLY_PART: usize = 3;
+
+/// How much room a chart gets; the page scales its coordinates to the room that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One of four in a row.
+    Small,
+    /// Half of the page.
+    Wide,
+}
+
+impl Shape {
+    fn size(self) -> (u32, u32) {
+        match self {
+            Self::Small => (300, 170),
+            Self::Wide => (600, 200),
+        }
+    }
+
+    /// About how many moments are written below the axis.
+    fn moments(self) -> usize {
+        match self {
+            Self::Small => 4,
+            Self::Wide => 7,
+        }
+    }
+}
 
 /// What something is drawn with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +72,56 @@ impl Ink {
             Self::Healthy => RGBColor(0x1a, 0x6b, 0x30),
             Self::Frame => RGBColor(0xd3, 0xd9, 0xdf),
             Self::Letters => RGBColor(0x57, 0x60, 0x6a),
+        }
+    }
+
+    /// The word of the CSS class of its key.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Treatment => "treatment",
+            Self::Difference => "difference",
+            Self::Margin => "margin",
+            Self::Healthy => "healthy",
+            Self::Frame => "frame",
+            Self::Letters => "letters",
+        }
+    }
+}
+
+/// What a colour stands for.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    ink: &'static str,
+    text: String,
+}
+
+/// A chart with its title and its keys.
+#[derive(Debug, Clone, Template)]
+#[template(path = "chart.html", config = "src/console/askama.toml")]
+pub(super) struct Chart {
+    title: String,
+    keys: Vec<Key>,
+    /// What it shows, for those who cannot see it.
+    said: String,
+    svg: Svg,
+}
+
+/// Its template has escaped it.
+impl HtmlSafe for Chart {}
+
+impl Chart {
+    /// A drawn chart; `said` goes on after its title.
+    pub(super) fn new(title: &str, said: &str, keys: Vec<(Ink, String)>, svg: Svg) -> Self {
+        let key = |(ink, text): (Ink, String)| Key {
+            ink: ink.word(),
+            text,
+        };
+        Self {
+            title: title.to_owned(),
+            keys: keys.into_iter().map(key).collect(),
+            said: said.to_owned(),
+            svg,
         }
     }
 }
@@ -91,7 +169,7 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 impl Plot {
     /// The chart; none with less than two moments, or when it cannot be drawn. `shown` writes values.
-    pub(super) fn draw(&self, shown: &dyn Fn(f64) -> String) -> Option<Svg> {
+    pub(super) fn draw(&self, shape: Shape, shown: &dyn Fn(f64) -> String) -> Option<Svg> {
         let moments = self
             .curves
             .iter()
@@ -103,8 +181,8 @@ impl Plot {
         }
         let (lowest, highest) = self.heights()?;
         let mut text = String::new();
-        let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        let drawn = self.on(&area, (first, last), (lowest, highest), shown);
+        let area = SVGBackend::with_string(&mut text, shape.size()).into_drawing_area();
+        let drawn = self.on(&area, shape, (first, last), (lowest, highest), shown);
         drop(area);
         match drawn {
             Ok(()) => Some(Svg(text)),
@@ -122,7 +200,8 @@ impl Plot {
             .iter()
             .flat_map(|curve| &curve.points)
             .map(|point| point.1);
-        let band = self.band.iter().flat_map(|(_, lower, upper)| [*lower, *upper]);
+        let late = &self.band[self.band.len() / BAND_EARLY_PART..];
+        let band = late.iter().flat_map(|(_, lower, upper)| [*lower, *upper]);
         let levels = self.levels.iter().map(|level| level.value);
         let all = curves
             .chain(band)
@@ -135,12 +214,15 @@ impl Plot {
         } else {
             highest.abs().max(1.0) * HEADROOM
         };
-        Some((lowest - room, highest + room))
+        // What cannot be below zero stands on it.
+        let has_floor = lowest.abs() <= f64::EPSILON && self.at_least.contains(&lowest);
+        Some((if has_floor { lowest } else { lowest - room }, highest + room))
     }
 
     fn on(
         &self,
         area: &DrawingArea<SVGBackend<'_>, Shift>,
+        shape: Shape,
         (first, last): (f64, f64),
         (lowest, highest): (f64, f64),
         shown: &dyn Fn(f64) -> String,
@@ -157,15 +239,16 @@ impl Plot {
             .light_line_style(RGBColor(0, 0, 0).mix(0.0))
             .bold_line_style(Ink::Frame.color())
             .axis_style(Ink::Frame.color())
-            .x_labels(4)
+            .x_labels(shape.moments())
             .y_labels(5)
             .label_style(letters)
             .x_label_formatter(&|second| since(*second))
             .y_label_formatter(&|value| shown(rounded(*value, highest - lowest)))
             .draw()?;
         if self.band.len() > 1 {
-            let upper = self.band.iter().map(|(at, _, upper)| (*at, *upper));
-            let lower = self.band.iter().rev().map(|(at, lower, _)| (*at, *lower));
+            let inside = |value: f64| value.clamp(lowest, highest);
+            let upper = self.band.iter().map(|(at, _, upper)| (*at, inside(*upper)));
+            let lower = self.band.iter().rev().map(|(at, lower, _)| (*at, inside(*lower)));
             let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
             chart.draw_series([Polygon::new(outline, Ink::Difference.color().mix(0.18))])?;
         }
@@ -251,7 +334,10 @@ mod tests {
 
     #[test]
     fn a_chart_is_drawn_without_styles_that_the_page_forbids() {
-        let svg = plot().draw(&|value| format!("{value:.1}")).unwrap().to_string();
+        let svg = plot()
+            .draw(Shape::Small, &|value| format!("{value:.1}"))
+            .unwrap()
+            .to_string();
         assert!(svg.starts_with("<svg"), "{svg}");
         for blocked in ["style=", "<script", "<style", "href"] {
             assert!(!svg.contains(blocked), "{blocked}: {svg}");
@@ -261,15 +347,15 @@ mod tests {
 
     #[test]
     fn what_has_no_length_is_not_drawn() {
-        assert!(Plot::default().draw(&|_| String::new()).is_none());
+        assert!(Plot::default().draw(Shape::Wide, &|_| String::new()).is_none());
         let mut point = plot();
         point.curves[0].points.truncate(1);
-        assert!(point.draw(&|_| String::new()).is_none());
+        assert!(point.draw(Shape::Wide, &|_| String::new()).is_none());
         let mut flat = plot();
         flat.curves[0].points = vec![(0.0, 0.0), (1.0, 0.0)];
         flat.band.clear();
         flat.levels.clear();
-        assert!(flat.draw(&|_| String::new()).is_some());
+        assert!(flat.draw(Shape::Wide, &|_| String::new()).is_some());
     }
 
     #[test]

@@ -21,6 +21,9 @@ use std::time::Duration;
 /// Least time between two events of a stream: a page takes some milliseconds to draw.
 const EVENTS_APART_MIN: Duration = Duration::from_millis(1_000);
 
+/// The data of every event: browsers throw away an event without any (WHATWG HTML section 9.2.6).
+const CHANGED: &str = "ask again";
+
 /// What is followed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -54,7 +57,7 @@ pub(super) async fn follow(
     let events = stream::unfold(page, |mut page| async move {
         page.next().await?;
         Some((
-            Ok::<_, Infallible>(Event::default().event("changed").data("")),
+            Ok::<_, Infallible>(Event::default().event("changed").data(CHANGED)),
             page,
         ))
     });

@@ -9,6 +9,13 @@ use crate::policy::{Alpha, Better, Metric, MetricKind, Role};
 const DIGITS: u8 = 4;
 /// Significant digits of numbers that people chose, of ratios and of e-values.
 const DIGITS_FEW: u8 = 3;
+/// Significant digits of an e-value that is written with a power of ten.
+const DIGITS_POWER: u8 = 2;
+/// From 9.95 on a number of two digits is written as 10: how far that lies below a power of ten, in powers.
+const ROUNDED_UP: f64 = 0.002_176_919;
+/// Powers of ten between which an e-value is written out.
+const DECADES_MIN: f64 = -4.0;
+const DECADES_MAX: f64 = 6.0;
 
 /// How the numbers of one metric are written.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +51,22 @@ impl Scale {
                 format!("{}{}", figures::significant(value, DIGITS), self.unit)
             }
         }
+    }
+
+    /// What an arm has, as short as an axis needs it.
+    pub(super) fn short_value(&self, value: f64) -> String {
+        match self.kind {
+            MetricKind::Rate => format!("{}%", figures::shortest(value * 100.0, DIGITS_FEW)),
+            MetricKind::Score { .. } | MetricKind::Latency { .. } | MetricKind::Amount { .. } => {
+                format!("{}{}", figures::shortest(value, DIGITS), self.unit)
+            }
+        }
+    }
+
+    /// A difference between arms, as short as an axis needs it.
+    pub(super) fn short_difference(&self, value: f64, relative: bool) -> String {
+        let sign = if value > 0.0 { "+" } else { "" };
+        format!("{sign}{}", self.margin(Some(value), relative))
     }
 
     /// A difference between arms, with its sign.
@@ -162,10 +185,48 @@ fn conclusion(evidence: &Evidence, assessment: &Assessment) -> String {
 
 /// An e-value by its logarithm; it may be too large for a number.
 pub(super) fn e_value(log_e: f64) -> String {
-    let e = log_e.exp();
-    if e.is_finite() {
-        figures::shortest(e, DIGITS_FEW)
-    } else {
-        format!("1e{:.0}", (log_e / std::f64::consts::LN_10).floor())
+    let decades = log_e / std::f64::consts::LN_10;
+    // Rounding carries 9.96 to the next power.
+    let whole = (decades + ROUNDED_UP).floor();
+    if (DECADES_MIN..DECADES_MAX).contains(&decades) || !decades.is_finite() {
+        return figures::shortest(log_e.exp(), DIGITS_FEW);
+    }
+    let mantissa = figures::shortest(10_f64.powf(decades - whole), DIGITS_POWER);
+    format!("{mantissa} × 10{}", raised(&format!("{whole:.0}")))
+}
+
+/// A number above the line.
+pub(super) fn raised(number: &str) -> String {
+    let raise = |digit: char| match digit {
+        '-' => '⁻',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        // The others lie side by side in Unicode (Superscripts and Subscripts, U+2070).
+        digit => digit
+            .to_digit(10)
+            .and_then(|digit| char::from_u32(0x2070 + digit))
+            .unwrap_or(digit),
+    };
+    number.chars().map(raise).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_written_as_people_read_it() {
+        let shown = |e: f64| e_value(e.ln());
+        assert_eq!(
+            [0.0421, 1.0, 19.96, 99_999.0].map(shown),
+            ["0.0421", "1", "20", "99999"]
+        );
+        assert_eq!(
+            [2.34e12, 9.96e12, 1e-7].map(shown),
+            ["2.3 × 10¹²", "1 × 10¹³", "1 × 10⁻⁷"]
+        );
+        assert_eq!(e_value(1_000.0 * std::f64::consts::LN_10), "1 × 10¹⁰⁰⁰");
+        assert_eq!(e_value(f64::NEG_INFINITY), "0");
     }
 }

@@ -299,22 +299,31 @@ fn plan_step(step: &StepForecast, number: usize, per_user: f64) -> PlanStep {
         exposure: figures::percentage(step.exposure.ratio()),
         waits_for,
         takes: step.hours.map_or_else(|| "never left".to_owned(), figures::hours),
-        users: users.map_or_else(
-            || figures::NOTHING.to_owned(),
-            |users| figures::shortest(users.round(), 6),
-        ),
+        users: users.map_or_else(|| figures::NOTHING.to_owned(), people),
     }
+}
+
+/// A forecast of users, as a whole number.
+fn people(users: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count that is rounded; what is beyond u64 stays at its end"
+    )]
+    let whole = users.round() as u64;
+    figures::count(whole)
 }
 
 fn plan_regression(regression: &RegressionForecast) -> PlanRegression {
     let size = regression.margins.map_or_else(String::new, |margins| {
-        format!(" by {} margins", figures::shortest(margins, 3))
+        let plural = if margins > 1.0 { "s" } else { "" };
+        format!(" by {} margin{plural}", figures::shortest(margins, 3))
     });
     let outcome = match regression.outcome {
         Outcome::Caught { median, .. } => format!(
             "taken back after {}, when {} users have met it, in half of all rollouts",
             figures::hours(median.hours),
-            figures::shortest(median.users.round(), 6)
+            people(median.users)
         ),
         Outcome::Tolerated { hours } => format!("proved to be tolerable after {}", figures::hours(hours)),
         Outcome::Unnoticed => "not proved while the rollout runs".to_owned(),

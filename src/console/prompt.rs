@@ -1,8 +1,9 @@
 //! Prompts of the embedded registry: their versions, where labels point and pointed, what has changed.
 
 use super::Console;
+use super::chart::Chart;
 use super::frame::{Frame, PageError, Section, not_found, page};
-use super::rollout::charts::{self, Chart};
+use super::rollout::charts;
 use super::rollout::trail::Trail;
 use super::visitor::Visitor;
 use super::words::{Chip, Moment, phase_chip};

@@ -1,8 +1,8 @@
 //! A rollout's numbers over time: which charts there are, and the table beside each.
 
 use crate::analysis::Assessment;
-use crate::console::chart::{Curve, Ink, Level, Plot, Svg};
-use crate::console::numbers::{Scale, e_value};
+use crate::console::chart::{Chart, Curve, Ink, Level, Plot, Shape};
+use crate::console::numbers::{Scale, e_value, raised};
 use crate::figures;
 use crate::ids::Tick;
 use crate::policy::{Better, Metric, Policy};
@@ -12,14 +12,10 @@ use jiff::Timestamp;
 
 /// Rows of the table beside the charts of a metric.
 const ROWS_MAX: usize = 24;
-
-/// A chart, with what it shows in words.
-#[derive(Debug)]
-pub(in crate::console) struct Chart {
-    pub(in crate::console) title: String,
-    pub(in crate::console) svg: Svg,
-    pub(in crate::console) said: String,
-}
+/// Least power of ten of evidence that is drawn.
+const DECADES_MIN: f64 = -2.0;
+/// Powers of ten beyond the threshold that are drawn: from there on, evidence is overwhelming.
+const DECADES_BEYOND: f64 = 2.0;
 
 /// The charts of one metric, and their numbers.
 #[derive(Debug, Default)]
@@ -60,7 +56,8 @@ impl<'p> Course<'p> {
             reason = "a rollout's length lies far below 2^53 seconds"
         )]
         let seconds = (tick.second() - self.began) as f64;
-        seconds
+        // A rollout begins within its first tick.
+        seconds.max(0.0)
     }
 
     /// What `value` was over time.
@@ -120,14 +117,14 @@ impl<'p> Course<'p> {
                 .collect(),
             ..Plot::default()
         };
-        let limit = metric.limit.map_or_else(String::new, |limit| {
-            format!("; the red line is the limit, {}", scale.value(Some(limit)))
-        });
-        Some(Chart {
-            title: "Both arms".to_owned(),
-            svg: plot.draw(&|value| scale.value(Some(value)))?,
-            said: format!("control in grey, treatment in orange{limit}"),
-        })
+        let mut keys = arm_keys();
+        keys.extend(
+            metric
+                .limit
+                .map(|limit| (Ink::Margin, format!("limit {}", scale.short_value(limit)))),
+        );
+        let svg = plot.draw(Shape::Small, &|value| scale.short_value(value))?;
+        Some(Chart::new("Both arms", &about(metric), keys, svg))
     }
 
     fn difference(&self, metric: &Metric, scale: &Scale, relative: bool) -> Option<Chart> {
@@ -161,49 +158,50 @@ impl<'p> Course<'p> {
             Better::Higher => "below",
             Better::Lower => "above",
         };
-        let margin = worst.map_or_else(String::new, |worst| {
-            format!(
-                "; the candidate is worse than tolerated {beyond} the red line, {}",
-                scale.difference(Some(worst), relative)
-            )
-        });
-        Some(Chart {
-            title: "Difference, treatment − control".to_owned(),
-            svg: plot.draw(&|value| scale.difference(Some(value), relative))?,
-            said: format!("with its confidence band{margin}"),
-        })
+        let mut keys = vec![(Ink::Difference, "treatment − control, confidence band".to_owned())];
+        keys.extend(worst.map(|worst| {
+            let margin = scale.short_difference(worst, relative);
+            (Ink::Margin, format!("not tolerated {beyond} {margin}"))
+        }));
+        let svg = plot.draw(Shape::Small, &|value| scale.short_difference(value, relative))?;
+        Some(Chart::new("Difference", &about(metric), keys, svg))
     }
 
     fn evidence(&self, metric: &Metric, assessment: &Assessment) -> Option<Chart> {
         let decades = |log_e: f64| log_e / std::f64::consts::LN_10;
+        let (worse, healthy) = (assessment.threshold, assessment.threshold_non_inferior);
+        let most = decades(worse.max(healthy)) + DECADES_BEYOND;
+        let drawn = |log_e: f64| Some(decades(log_e).clamp(DECADES_MIN, most));
+        let has_one = (worse - healthy).abs() <= f64::EPSILON;
+        let threshold = |ink, value| Level {
+            ink,
+            value: decades(value),
+        };
         let plot = Plot {
             curves: vec![
-                self.metric_curve(Ink::Margin, metric, |at| Some(decades(at.log_e_worse).max(-2.0))),
-                self.metric_curve(Ink::Healthy, metric, |at| {
-                    Some(decades(at.log_e_non_inferior).max(-2.0))
-                }),
+                self.metric_curve(Ink::Margin, metric, |at| drawn(at.log_e_worse)),
+                self.metric_curve(Ink::Healthy, metric, |at| drawn(at.log_e_non_inferior)),
             ],
-            levels: vec![Level {
-                ink: Ink::Letters,
-                value: decades(assessment.threshold),
-            }],
+            levels: if has_one {
+                vec![threshold(Ink::Letters, worse)]
+            } else {
+                vec![threshold(Ink::Margin, worse), threshold(Ink::Healthy, healthy)]
+            },
             at_least: vec![0.0],
             ..Plot::default()
         };
-        let healthy = (assessment.threshold_non_inferior - assessment.threshold).abs() > f64::EPSILON;
-        let other = if healthy {
-            format!(" (healthy: {})", e_value(assessment.threshold_non_inferior))
+        let mut keys = vec![
+            (Ink::Margin, "worse".to_owned()),
+            (Ink::Healthy, "healthy".to_owned()),
+        ];
+        if has_one {
+            keys.push((Ink::Letters, format!("threshold {}", e_value(worse))));
         } else {
-            String::new()
-        };
-        Some(Chart {
-            title: "Evidence, on its way to the threshold".to_owned(),
-            svg: plot.draw(&|value| power(value))?,
-            said: format!(
-                "that it is worse in red, that it is healthy in green; the line is the threshold, {}{other}",
-                e_value(assessment.threshold)
-            ),
-        })
+            keys[0].1 = format!("worse, threshold {}", e_value(worse));
+            keys[1].1 = format!("healthy, threshold {}", e_value(healthy));
+        }
+        let svg = plot.draw(Shape::Small, &|value| power(value))?;
+        Some(Chart::new("Evidence", &about(metric), keys, svg))
     }
 
     fn samples(&self, metric: &Metric) -> Option<Chart> {
@@ -217,11 +215,8 @@ impl<'p> Course<'p> {
             at_least: vec![0.0],
             ..Plot::default()
         };
-        Some(Chart {
-            title: "Observations".to_owned(),
-            svg: plot.draw(&|value| figures::shortest(value.max(0.0), 3))?,
-            said: "control in grey, treatment in orange".to_owned(),
-        })
+        let svg = plot.draw(Shape::Small, &|value| figures::shortest(value.max(0.0), 3))?;
+        Some(Chart::new("Observations", &about(metric), arm_keys(), svg))
     }
 
     /// The share of users in treatment, and the planned one.
@@ -234,11 +229,17 @@ impl<'p> Course<'p> {
             at_least: vec![0.0],
             ..Plot::default()
         };
-        Some(Chart {
-            title: "Share of users in treatment".to_owned(),
-            svg: plot.draw(&share)?,
-            said: "as planned in grey, as they came in orange".to_owned(),
-        })
+        let keys = vec![
+            (Ink::Treatment, "as they came".to_owned()),
+            (Ink::Control, "as planned".to_owned()),
+        ];
+        let said = ": the numbers are in the table beside";
+        Some(Chart::new(
+            "Share of users in treatment",
+            said,
+            keys,
+            plot.draw(Shape::Wide, &share)?,
+        ))
     }
 }
 
@@ -266,12 +267,29 @@ pub(in crate::console) fn exposure(
         at_least: vec![0.0, 1.0],
         ..Plot::default()
     };
-    Some(Chart {
-        title: "Exposure".to_owned(),
-        svg: plot.draw(&share)?,
-        said: "share of users in treatment since the rollout began; the history below has each change"
-            .to_owned(),
-    })
+    let keys = vec![(
+        Ink::Treatment,
+        "share of users in treatment, since the beginning".to_owned(),
+    )];
+    let said = " over time: the history has each change";
+    Some(Chart::new(
+        "Exposure",
+        said,
+        keys,
+        plot.draw(Shape::Wide, &share)?,
+    ))
+}
+
+fn arm_keys() -> Vec<(Ink, String)> {
+    vec![
+        (Ink::Control, "control".to_owned()),
+        (Ink::Treatment, "treatment".to_owned()),
+    ]
+}
+
+/// What goes on after the title of a metric's chart, for those who cannot see it.
+fn about(metric: &Metric) -> String {
+    format!(" of {}: the table below has the numbers", metric.name)
 }
 
 fn share(value: f64) -> String {
@@ -280,6 +298,10 @@ fn share(value: f64) -> String {
 
 /// A power of ten, as the axis of evidence has it.
 fn power(decades: f64) -> String {
+    let whole = decades.round();
+    if whole.abs() >= 4.0 && (decades - whole).abs() < 1e-6 {
+        return format!("10{}", raised(&format!("{whole:.0}")));
+    }
     figures::shortest(10_f64.powf(decades), 2)
 }
 

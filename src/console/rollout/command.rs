@@ -32,6 +32,7 @@ struct CommandPage {
     stands: String,
     follows: Prose,
     warning: Option<Prose>,
+    aftermath: Option<Prose>,
     asks_name: bool,
     name: String,
     reason: String,
@@ -146,6 +147,11 @@ impl CommandPage {
             stands: title_of(&state.phase),
             follows: Prose::new(&follows(verb, state, policy)),
             warning: warning.map(Prose::new),
+            aftermath: known
+                .status
+                .as_deref()
+                .filter(|_| verb == Verb::RollBack)
+                .map(|status| Prose::new(&status.aftermath.sentence())),
             asks_name: visitor.seat.actor.is_none(),
             name: String::new(),
             reason: String::new(),

@@ -6,15 +6,16 @@ pub(super) mod charts;
 pub(super) mod command;
 pub(super) mod trail;
 
-use self::charts::{Chart, Course};
-use self::panel::{Panel, SampleRatio};
+use self::charts::Course;
+use self::panel::{Gauge, Panel, SampleRatio};
 use self::trail::Trail;
 use super::Console;
+use super::chart::Chart;
 use super::frame::{Frame, PageError, Section, not_found, page};
 use super::numbers;
 use super::visitor::Visitor;
 use super::words::{
-    Chip, Ladder, Moment, Prose, capital, ladder, phase_chip, rollout_standing, verdict_chip,
+    Chip, Ladder, Moment, Prose, Tone, capital, ladder, phase_chip, rollout_standing, verdict_chip,
 };
 use crate::analysis::Assessment;
 use crate::api::access::Read;
@@ -146,7 +147,9 @@ struct RolloutPage {
     exposure_chart: Option<Chart>,
     panels: Vec<Panel>,
     ratio: Option<SampleRatio>,
-    combined: Option<String>,
+    combined: Option<Gauge>,
+    /// What users may still meet after a rollback.
+    aftermath: Option<Prose>,
     trail: Trail,
     others: Vec<Other>,
 }
@@ -264,6 +267,9 @@ impl RolloutPage {
             }),
             ratio: assessment.and_then(|assessment| SampleRatio::new(&assessment.data, course)),
             combined: assessment.and_then(combined),
+            aftermath: status
+                .as_deref()
+                .map(|status| Prose::new(&status.aftermath.sentence())),
             trail: Trail::default(),
             others: Vec::new(),
             frame,
@@ -284,12 +290,13 @@ fn because(policy: &Policy, assessment: &Assessment) -> Option<Prose> {
 }
 
 /// What all guarded metrics together say.
-fn combined(assessment: &Assessment) -> Option<String> {
-    let log_e = assessment.log_e_combined?;
-    Some(format!(
-        "Evidence that the candidate is worse, over all guarded metrics together: {} of the {} that takes it back",
-        numbers::e_value(log_e),
-        numbers::e_value(assessment.threshold),
+fn combined(assessment: &Assessment) -> Option<Gauge> {
+    Some(Gauge::new(
+        "The candidate is worse",
+        "all guarded metrics together; at the threshold, it is taken back",
+        Tone::Bad,
+        assessment.log_e_combined?,
+        assessment.threshold,
     ))
 }
 

@@ -1,11 +1,14 @@
 //! One metric of a rollout: both arms, their difference, the evidence, the samples.
 
-use super::charts::{Chart, Course, MetricCharts};
+use super::charts::{Course, MetricCharts};
 use crate::analysis::{Assessment, DataQuality, Evidence, RatioEvidence};
+use crate::console::chart::Chart;
 use crate::console::numbers::{self, Scale, e_value};
-use crate::console::words::{Chip, Moment, Prose, verdict_chip};
+use crate::console::words::{Chip, Moment, Prose, Tone, verdict_chip};
 use crate::figures;
 use crate::policy::{Alpha, Better, Metric, Policy, Role};
+use askama::Template;
+use askama::filters::HtmlSafe;
 
 /// One metric.
 #[derive(Debug)]
@@ -44,21 +47,33 @@ pub(super) struct QuantileRow {
 }
 
 /// Evidence on its way to what it must reach, in logarithms.
-#[derive(Debug)]
+#[derive(Debug, Template)]
+#[template(path = "gauge.html", config = "src/console/askama.toml")]
 pub(super) struct Gauge {
-    pub(super) name: &'static str,
-    pub(super) about: &'static str,
+    name: &'static str,
+    about: &'static str,
+    tone: Tone,
     /// From 0 to `max`.
-    pub(super) value: String,
-    pub(super) max: String,
-    pub(super) said: String,
+    value: String,
+    max: String,
+    said: String,
 }
 
+/// Its template has escaped it.
+impl HtmlSafe for Gauge {}
+
 impl Gauge {
-    fn new(name: &'static str, about: &'static str, log_e: f64, threshold: f64) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        about: &'static str,
+        tone: Tone,
+        log_e: f64,
+        threshold: f64,
+    ) -> Self {
         Self {
             name,
             about,
+            tone,
             value: format!("{:.3}", log_e.clamp(0.0, threshold.max(0.0))),
             max: format!("{threshold:.3}"),
             said: format!("{} of {}", e_value(log_e), e_value(threshold)),
@@ -126,12 +141,14 @@ fn gauges(evidence: &Evidence, assessment: &Assessment) -> Vec<Gauge> {
     let worse = Gauge::new(
         "It is worse",
         "at its threshold, this metric alone takes the candidate back",
+        Tone::Bad,
         evidence.log_e_worse,
         assessment.threshold,
     );
     let healthy = Gauge::new(
         "It is healthy",
         "at its threshold, it is proved to be within the margin",
+        Tone::Good,
         evidence.log_e_non_inferior,
         assessment.threshold_non_inferior,
     );
@@ -139,6 +156,7 @@ fn gauges(evidence: &Evidence, assessment: &Assessment) -> Vec<Gauge> {
         Gauge::new(
             "Its limit is broken",
             "at its threshold, the candidate is taken back",
+            Tone::Bad,
             log_e,
             assessment.threshold_limit,
         )
@@ -147,6 +165,7 @@ fn gauges(evidence: &Evidence, assessment: &Assessment) -> Vec<Gauge> {
         Gauge::new(
             "It is worse than control was",
             "a comparison with the past, while nobody is in control",
+            Tone::Bad,
             past.log_e,
             Alpha::PAST.log_threshold(),
         )
@@ -210,7 +229,7 @@ impl SampleRatio {
             "{} of {} users are in treatment, where about {} were planned",
             figures::count(users.treatment),
             figures::count(all),
-            figures::significant(expected, 4),
+            figures::shortest(expected, 4),
         );
         let left_out = |counts: crate::analysis::PerArm, why: &str| {
             (counts.control + counts.treatment > 0).then(|| {
@@ -229,6 +248,7 @@ impl SampleRatio {
             gauge: Gauge::new(
                 "The split is another one",
                 "at its threshold, the rollout is paused",
+                Tone::Bad,
                 log_e,
                 Alpha::SAMPLE_RATIO.log_threshold(),
             ),

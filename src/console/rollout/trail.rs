@@ -28,7 +28,6 @@ pub(in crate::console) struct Trail {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) at: Moment,
-    pub(super) kind: &'static str,
     pub(super) text: Prose,
     /// The numbers that it rests on.
     pub(super) numbers: Option<String>,
@@ -66,14 +65,12 @@ impl Trail {
 
 impl Entry {
     fn new(record: &AuditRecord) -> Self {
-        let (kind, numbers) = match &record.event {
-            AuditEvent::Moved(transition) => ("moved", transition.assessment.as_ref().map(numbers)),
-            AuditEvent::LabelMove { .. } => ("label", None),
-            AuditEvent::Refused { .. } => ("refused", None),
+        let numbers = match &record.event {
+            AuditEvent::Moved(transition) => transition.assessment.as_ref().map(numbers),
+            AuditEvent::LabelMove { .. } | AuditEvent::Refused { .. } => None,
         };
         Self {
             at: Moment::new(record.at),
-            kind,
             text: Prose::new(&explain::event(&record.event)),
             numbers,
         }

@@ -7,23 +7,16 @@ so is how many requests the server saw: no refusal may be sent again and again. 
 observations of the right arm.
 """
 
-import json
-import os
 import pathlib
 import re
-import subprocess
 import sys
 
 import scene
+import sdk
 import server
 
 HERE = pathlib.Path(__file__).resolve().parent / "langfuse"
-FOLDER = pathlib.Path("target/ci/langfuse").resolve()
-INSTALL_SECONDS_MAX = 400
-STEP_SECONDS_MAX = 60
-SKIPPED = 77
-# What a line of the application begins with that is an answer.
-ANSWER = "answer: "
+FOLDER = sdk.FOLDER / HERE.name
 METRIC = "helpfulness"
 SCORES = 12
 # Requests for one call that is answered with 404 or 401: what each SDK does by itself, at Langfuse too.
@@ -32,47 +25,16 @@ MISSING_REQUESTS = {"python 2": 2, "python 3": 3, "python 4": 3, "python 5": 3, 
 REFUSED_SECONDS_MAX = 8
 
 
-class Unavailable(Exception):
-    """An SDK cannot be had here."""
-
-
-def install(command, where):
-    try:
-        done = subprocess.run(
-            command, cwd=where, capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as failed:
-        raise Unavailable(f"{command[0]}: {failed}") from failed
-    if done.returncode != 0:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise Unavailable(f"{' '.join(command[:3])}: {last}")
-
-
 def python_app(requirement):
     """The command of the application with this version of the Python SDK."""
     version = requirement.split("==")[1]
     venv = FOLDER / f"python-{version}"
     python = venv / "bin" / "python"
     if not (venv / "installed").exists():
-        install([sys.executable, "-m", "venv", "--clear", str(venv)], FOLDER)
-        install([str(python), "-m", "pip", "install", "--quiet", requirement], FOLDER)
+        sdk.install([sys.executable, "-m", "venv", "--clear", str(venv)], FOLDER)
+        sdk.install([str(python), "-m", "pip", "install", "--quiet", requirement], FOLDER)
         (venv / "installed").touch()
     return [str(python), str(HERE / "app.py")]
-
-
-def javascript_app(major):
-    """The command of the application with this version of the JavaScript SDK."""
-    modules = FOLDER / "javascript"
-    modules.mkdir(exist_ok=True)
-    wanted = (HERE / "package.json").read_text()
-    installed = modules / "installed"
-    if not installed.exists() or installed.read_text() != wanted:
-        (modules / "package.json").write_text(wanted)
-        install(["npm", "install", "--no-audit", "--no-fund"], modules)
-        installed.write_text(wanted)
-    app = modules / "app.mjs"
-    app.write_text((HERE / "app.mjs").read_text())
-    return ["node", str(app), major]
 
 
 def sdks():
@@ -81,29 +43,15 @@ def sdks():
     for requirement in [line for line in lines if line.startswith("langfuse==")]:
         yield f"python {requirement.split('==')[1].split('.')[0]}", lambda it=requirement: python_app(it)
     for major in ("3", "5"):
-        yield f"javascript {major}", lambda it=major: javascript_app(it)
+        yield f"javascript {major}", lambda it=major: sdk.node(HERE, "app.mjs", it)
 
 
-class App:
-    """The application's process."""
+class App(sdk.Application):
+    """The application's process, and what the server says of its requests."""
 
-    def __init__(self, command, running, token):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("LANGFUSE_", "OTEL_", "SERIN_"))}
-        self.running = running
+    def __init__(self, name, command, running, token):
+        super().__init__(name, command, running, token)
         self.client = server.Client(running, token)
-        self.errors = running.folder / "app.log"
-        self.process = subprocess.Popen(
-            command, env={**kept, "SERIN_URL": running.url, "SERIN_TOKEN": token},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors.open("ab"), text=True,
-        )
-        self.read()
-
-    def read(self):
-        """The next answer; what an SDK prints besides is left alone."""
-        for line in self.process.stdout:
-            if line.startswith(ANSWER):
-                return json.loads(line.removeprefix(ANSWER))
-        raise server.Refused(f"the application ended\n{self.errors.read_text()[-3000:]}")
 
     def requests(self):
         """Requests that the server has answered under Langfuse's paths, by status."""
@@ -121,22 +69,13 @@ class App:
     def step(self, step, **arguments):
         """What the SDK gave, or `None` and what it raised; how many requests it made of each status."""
         before = self.requests()
-        self.process.stdin.write(json.dumps({"step": step, "arguments": arguments}) + "\n")
-        self.process.stdin.flush()
-        answer = self.read()
+        answer = self.ask(step, **arguments)
         after = self.requests()
         made = {status: count - before.get(status, 0) for status, count in after.items()}
         self.seconds = answer["seconds"]
         self.made = {status: count for status, count in made.items() if count}
         self.raised = answer.get("error")
         return answer.get("ok")
-
-    def close(self):
-        self.process.stdin.close()
-        try:
-            self.process.wait(timeout=STEP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
 
 
 def try_prompts(app, name, check):
@@ -270,7 +209,7 @@ def try_scores(app, name, kind, check):
 
 def play(kind, command, running, tokens, checks):
     name = "sdk-" + kind.replace(" ", "-")
-    app = App(command, running, tokens["app"])
+    app = App(name, command, running, tokens["app"])
 
     def check(holds, what):
         checks.that(holds, f"{kind}: {what}")
@@ -302,7 +241,7 @@ def main():
         for kind, command in kinds.items():
             try:
                 command = command()
-            except Unavailable as unavailable:
+            except sdk.Unavailable as unavailable:
                 print(f"skipped: {kind}: {unavailable}", flush=True)
                 checks.skipped += 1
                 continue
@@ -311,7 +250,7 @@ def main():
             print(f"{kind}: {checks.passed - before[0]} held, {checks.failed - before[1]} did not", flush=True)
     if not checks.passed and not checks.failed:
         print("skipped: no SDK of Langfuse can be had")
-        return SKIPPED
+        return sdk.SKIPPED
     return checks.finish()
 
 

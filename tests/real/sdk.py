@@ -16,6 +16,8 @@ import server
 
 FOLDER = pathlib.Path("target/ci").resolve()
 INSTALL_SECONDS_MAX = 400
+# Time to send what is still buffered.
+CLOSE_SECONDS_MAX = 60
 SKIPPED = 77
 # What a line of the application begins with that is an answer.
 ANSWER = "answer: "
@@ -106,11 +108,15 @@ class Application:
                 return json.loads(line.removeprefix(ANSWER))
         raise server.Refused(f"{self.name} ended\n{self.errors.read_text()[-3000:]}")
 
-    def step(self, step, **arguments):
-        """What the SDK gave; what it raised is raised here."""
+    def ask(self, step, **arguments):
+        """The application's answer as it came."""
         self.process.stdin.write(json.dumps({"step": step, "arguments": arguments}) + "\n")
         self.process.stdin.flush()
-        answer = self.read()
+        return self.read()
+
+    def step(self, step, **arguments):
+        """What the SDK gave; what it raised is raised here."""
+        answer = self.ask(step, **arguments)
         if "error" in answer:
             raise server.Refused(f"{self.name}: {step}: {answer['error']}")
         return answer["ok"]
@@ -118,7 +124,7 @@ class Application:
     def close(self):
         self.process.stdin.close()
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=CLOSE_SECONDS_MAX)
         except subprocess.TimeoutExpired:
             self.process.kill()
 

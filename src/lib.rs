@@ -44,6 +44,7 @@
 //! | [`registry`] | where labels live: embedded, and a model with faults |
 //! | [`source`] | where observations come from: pushed over HTTP |
 //! | [`api`] | HTTP routes, their views, access |
+//! | [`client`] | the route table of a server, followed by a service in Rust that assigns by itself |
 //! | [`console`] | the pages at `/`, beside the API |
 //! | [`replay`] | a recorded stream through a rehearsal |
 //! | [`sim`] | a seeded world that drives the real controller |
@@ -86,6 +87,7 @@ pub mod rollout;
 
 pub mod api;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod console;

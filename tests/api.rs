@@ -7,6 +7,8 @@ mod access;
 mod approvals;
 #[path = "api/assignments.rs"]
 mod assignments;
+#[path = "api/client.rs"]
+mod client;
 #[path = "api/contract.rs"]
 mod contract;
 #[path = "api/cors.rs"]

@@ -33,6 +33,7 @@ mod prompts;
 mod published;
 mod query;
 mod rollouts;
+mod route_table;
 pub mod schema;
 mod serve;
 mod strict;
@@ -79,6 +80,7 @@ pub struct App {
     subscribers: Arc<Semaphore>,
     followers: Arc<Semaphore>,
     addresses: ofrep::AddressKey,
+    last_table: route_table::LastTable,
     allowed_origins: AllowedOrigins,
     stopping: watch::Sender<bool>,
     /// What clients of Langfuse told a while ago.
@@ -115,6 +117,7 @@ impl App {
             subscribers: Arc::new(Semaphore::new(parts.limits.event_subscribers_max)),
             followers: Arc::new(Semaphore::new(parts.limits.assignment_subscribers_max)),
             addresses: ofrep::AddressKey::derive(&parts.secret.0),
+            last_table: route_table::LastTable::default(),
             allowed_origins: AllowedOrigins::default(),
             in_flight: InFlight::default(),
             stopping: watch::Sender::new(false),

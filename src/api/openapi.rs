@@ -3,7 +3,7 @@
 use super::problem::{CONTENT_TYPE, Code, ProblemView};
 use super::{
     App, assignments, events, gateway, health, hooks, observations, ofrep, policies, prompt_labels,
-    prompt_versions, prompts, rollouts, tokens,
+    prompt_versions, prompts, rollouts, route_table, tokens,
 };
 use axum::Extension;
 use axum::http::header;
@@ -41,6 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(gateway::routes())
         .merge(observations::routes())
         .merge(policies::routes())
+        .merge(route_table::routes())
         .merge(rollouts::routes())
         .merge(events::routes())
         .merge(prompts::routes())

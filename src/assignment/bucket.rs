@@ -88,6 +88,9 @@ impl std::fmt::Debug for SplitKey {
 }
 
 impl SplitKey {
+    /// Bytes of a key.
+    pub const BYTES: usize = 16;
+
     /// The key for `purpose` under `salt` (step 2).
     pub fn derive(secret: &[u8; SECRET_BYTES], purpose: Purpose, salt: &SplitSalt<'_>) -> Self {
         Self(match salt {
@@ -97,6 +100,18 @@ impl SplitKey {
             }
             SplitSalt::Declared(salt) => derive_key(secret, purpose, &[salt.as_str().as_bytes()]),
         })
+    }
+
+    /// The key as the 16 bytes that step 2 makes; for route tables alone.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let [low, high] = self.0.map(u64::to_le_bytes);
+        std::array::from_fn(|at| if at < 8 { low[at] } else { high[at - 8] })
+    }
+
+    /// The key that was given out as these bytes.
+    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let (words, _) = bytes.as_chunks::<8>();
+        Self(std::array::from_fn(|at| u64::from_le_bytes(words[at])))
     }
 
     /// Where `user` lies on the hash line (step 3).
@@ -227,6 +242,19 @@ mod tests {
         let salt = SplitSalt::of(None, &policy, Version::FIRST);
         let key = SplitKey::derive(&[7; 32], Purpose::Split, &salt);
         assert_eq!(format!("{key:?}"), "SplitKey(…)");
+    }
+
+    #[test]
+    fn a_key_that_is_given_out_is_the_first_half_of_the_digest() {
+        let policy = PolicyName::new("p").unwrap();
+        let salt = SplitSalt::of(None, &policy, Version::FIRST);
+        let key = SplitKey::derive(&[7; 32], Purpose::Split, &salt);
+        assert_eq!(SplitKey::from_bytes(key.to_bytes()), key);
+        let bytes: [u8; SplitKey::BYTES] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        assert_eq!(
+            SplitKey::from_bytes(bytes).0,
+            [0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908]
+        );
     }
 
     #[test]

@@ -121,6 +121,21 @@ impl Line {
         }
     }
 
+    /// The key of Serin's own scheme; the others have a salt in the open.
+    pub fn split_key(&self) -> Option<SplitKey> {
+        match self {
+            Self::Serin(key) => Some(*key),
+            Self::GrowthBook(..)
+            | Self::Unleash(_)
+            | Self::LaunchDarkly(_)
+            | Self::FlagdV2(_)
+            | Self::FlagdV3(_)
+            | Self::Eppo(_)
+            | Self::Optimizely(_)
+            | Self::Statsig(_) => None,
+        }
+    }
+
     /// The salt in the open, for protocols that publish it; Serin's own scheme has none.
     pub fn open_salt(&self) -> Option<&str> {
         match self {

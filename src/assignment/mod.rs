@@ -103,6 +103,7 @@ pub mod assign;
 pub mod snapshot;
 
 pub mod bucket;
+pub mod forced;
 pub mod line;
 pub mod siphash;
 

@@ -84,6 +84,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "controller",
         ],
     ),
+    // What a service in Rust embeds; it meets the API over HTTP alone.
+    ("client", &["ids", "assignment", "clock"]),
     // Pages beside the API: the same access, the same edge, the same problems.
     (
         "console",
@@ -161,6 +163,7 @@ const EVERYTHING: &[&str] = &[
     "gate",
     "controller",
     "api",
+    "client",
     "console",
     "replay",
     "sim",

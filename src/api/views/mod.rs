@@ -11,6 +11,7 @@ pub mod prompt;
 pub mod prompt_body;
 pub mod prompt_diff;
 pub mod rollout;
+pub mod route_table;
 pub mod server;
 pub mod span;
 pub mod stay;

@@ -1,0 +1,166 @@
+//! The route table, for applications that assign by themselves ([`crate::client`] is such a one).
+//!
+//! | asked | answered |
+//! |---|---|
+//! | `GET /v1/route-table` | every route with its hash line, with `ETag` |
+//! | `GET /v1/route-table/events` | the event `table` with the tag of the table, at once and after each change |
+//!
+//! Both need the scope `assign`. Whoever has it can ask for the assignment of any user key already, so the
+//! key of a rollout's split tells them nothing that they could not find out; it saves them asking. The key
+//! is derived from the server's secret by HMAC: the secret, the keys of other rollouts, the clusters
+//! and the signature of receipts do not follow from it. Those are not given out, so an application that
+//! assigns by itself sends its observations with `user` and `version` instead of a receipt.
+
+use super::App;
+use super::access::{MayAssign, bearer};
+use super::edge::not_modified;
+use super::events::kept_alive;
+use super::follow::Follower;
+use super::policies::{is_known, tag};
+use super::problem::Problem;
+use super::query::Query;
+use super::views::route_table::{FORMAT, RouteTableNoticeView, RouteTableView};
+use crate::assignment::snapshot::Snapshot;
+use crate::store::Scope;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::sse::Event;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(table))
+        .routes(routes!(table_events))
+}
+
+/// The table of one snapshot, as it is sent.
+#[derive(Debug, Clone)]
+struct Rendered {
+    number: u64,
+    tag: HeaderValue,
+    body: Bytes,
+}
+
+/// The table that was rendered last: every client asks for the same one.
+#[derive(Debug, Default)]
+pub(super) struct LastTable(Mutex<Option<Rendered>>);
+
+impl LastTable {
+    fn of(&self, snapshot: &Snapshot) -> Result<Rendered, Problem> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = last.as_ref().filter(|last| last.number == snapshot.number()) {
+            return Ok(last.clone());
+        }
+        let rendered = render(snapshot)?;
+        Ok(last.insert(rendered).clone())
+    }
+}
+
+fn render(snapshot: &Snapshot) -> Result<Rendered, Problem> {
+    let view = RouteTableView {
+        format: FORMAT,
+        routes: snapshot.routes().map(|route| route.as_ref().into()).collect(),
+    };
+    let body = serde_json::to_vec(&view).map_err(|error| Problem::internal(&error))?;
+    let tag = tag(&[&body]).map_err(|error| Problem::internal(&error))?;
+    Ok(Rendered {
+        number: snapshot.number(),
+        tag,
+        body: body.into(),
+    })
+}
+
+fn rendered(app: &App) -> Result<Rendered, Problem> {
+    app.last_table.of(&app.controller.snapshot())
+}
+
+/// Everything that an application needs to assign by itself.
+///
+/// Holds the split key of each running rollout, so keep it as you keep the token. Send the `ETag` back as
+/// `If-None-Match` to be told when nothing has changed. Needs the scope `assign`.
+#[utoipa::path(
+    get,
+    path = "/v1/route-table",
+    tag = "assignments",
+    params(("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "the table", body = RouteTableView, headers(("ETag" = String))),
+        (status = 304, description = "nothing has changed", headers(("ETag" = String))),
+    )
+)]
+async fn table(
+    State(app): State<Arc<App>>,
+    _: MayAssign,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Problem> {
+    let [] = query.fields([])?;
+    let Rendered { tag, body, .. } = rendered(&app)?;
+    if is_known(&headers, &tag) {
+        return Ok(not_modified(&tag));
+    }
+    let described = [
+        (header::ETAG, tag),
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        ),
+    ];
+    Ok((described, body).into_response())
+}
+
+/// The tag of the route table, at once and whenever it changes.
+///
+/// The event `table` has `{"tag": …}`: where it is not that of the table at hand, ask for the table. Needs
+/// the scope `assign`; the stream ends when the token is revoked.
+#[utoipa::path(
+    get,
+    path = "/v1/route-table/events",
+    tag = "assignments",
+    responses((status = 200, description = "the stream", body = String, content_type = "text/event-stream"))
+)]
+async fn table_events(
+    State(app): State<Arc<App>>,
+    _: MayAssign,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Problem> {
+    let [] = query.fields([])?;
+    let permit = app.access.permit(bearer(&headers).ok(), Scope::Assign)?;
+    let follower = Follower::new(Arc::clone(&app), permit)?;
+    let notices = stream::unfold(
+        (app, follower, None),
+        |(app, mut follower, mut told)| async move {
+            loop {
+                follower.next().await?;
+                // A table that cannot be rendered is told of when it can be again.
+                let Ok(Rendered { tag, .. }) = rendered(&app) else {
+                    continue;
+                };
+                let event = notice(&tag);
+                if told.replace(tag.clone()) != Some(tag) {
+                    return Some((Ok::<_, Infallible>(event), (app, follower, told)));
+                }
+            }
+        },
+    );
+    Ok(kept_alive(notices))
+}
+
+fn notice(tag: &HeaderValue) -> Event {
+    // Tags are ASCII, and text can always be written; a notice without data would be overlooked.
+    let notice = RouteTableNoticeView {
+        tag: tag.to_str().unwrap_or_default(),
+    };
+    Event::default()
+        .event("table")
+        .json_data(&notice)
+        .unwrap_or_default()
+}

@@ -147,6 +147,13 @@ def machinery(grid):
                    queries(("histogram_quantile(0.5, sum by (le) (rate(serin_tick_duration_seconds_bucket[$__rate_interval])))", "half of them"),
                            ("histogram_quantile(0.99, sum by (le) (rate(serin_tick_duration_seconds_bucket[$__rate_interval])))", "99 of 100")),
                    unit="s"), 8, 7)
+    grid.add(graph("Caches behind", "Time since the first of the label moves that a cache of applications has not followed.",
+                   queries(("max by (cache) (serin_cache_behind_seconds) or on () vector(0)", "{{cache}}")), unit="s", low=0), 8, 7)
+    grid.add(graph("Labels to clear", "Labels that moved, and whose keys were not cleared in a cache of applications since.",
+                   queries(("sum by (cache) (serin_cache_uncleared) or on () vector(0)", "{{cache}}")), steps=True, low=0), 8, 7)
+    grid.add(graph("Keys cleared", "Keys of labels that had moved, each time that they were cleared in a cache or were to be.",
+                   queries(("sum by (cache, outcome) (rate(serin_cache_clearings_total[$__rate_interval])) or on () vector(0)",
+                            "{{cache}}: {{outcome}}")), unit="ops"), 8, 7)
     grid.add(table("Length of rollouts", "From start to end, on average, since the process started.",
                    [query("sum by (policy, outcome) (serin_rollout_duration_seconds_sum) / sum by (policy, outcome) (serin_rollout_duration_seconds_count)",
                           instant=True, table=True)],

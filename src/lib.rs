@@ -43,6 +43,7 @@
 //! | [`store`] | what outlives the process: SQLite |
 //! | [`registry`] | where labels live: embedded, and a model with faults |
 //! | [`source`] | where observations come from: pushed over HTTP |
+//! | [`caches`] | caches of applications that follow labels: Redis |
 //! | [`api`] | HTTP routes, their views, access |
 //! | [`client`] | the route table of a server, followed by a service in Rust that assigns by itself |
 //! | [`console`] | the pages at `/`, beside the API |
@@ -86,6 +87,7 @@ pub mod rehearsal;
 pub mod rollout;
 
 pub mod api;
+pub mod caches;
 pub mod cli;
 pub mod client;
 pub mod clock;

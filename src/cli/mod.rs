@@ -3,6 +3,7 @@
 //! Exit codes are 0 for done, 1 for refused or failed, 2 for a command line that makes no sense.
 
 mod assign;
+mod caches;
 mod cautions;
 mod client;
 pub mod conditions;

@@ -3,18 +3,19 @@
 use super::report::Hinted;
 use crate::api::access::{Access, access_mode};
 use crate::api::{self, App};
+use crate::caches::{self, Keeper};
 use crate::clock::Clock;
 use crate::config::{LangfuseSettings, RegistryKind, Settings};
 use crate::console::{self, Console, recorder};
 use crate::controller::book::PolicyBook;
-use crate::controller::{self, Controller};
+use crate::controller::{self, Controller, ControllerSide};
 use crate::ids::RegistryName;
 use crate::registry::embedded::Embedded;
 use crate::registry::langfuse::transport::{Http, Keys, http_client};
 use crate::registry::langfuse::{CacheManner, Langfuse, Manner};
 use crate::registry::{HookSecret, Registry};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
+use crate::store::{Secret, Store, StoreError};
 use crate::telemetry::Telemetry;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -87,17 +88,16 @@ impl Server {
         let telemetry = Arc::new(Telemetry::new().context("cannot set up telemetry")?);
         let Registries { all, langfuses } = registries(settings, &clock, &store)?;
         let (handle, side) = controller::channel();
-        let controller = Controller::resume(controller::Parts {
+        let parts = caches::Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             registries: all,
-            book: PolicyBook::of_folder(settings.policies.clone()),
-            clock: clock.clone(),
-            secret: secret.clone(),
+            controller: handle.clone(),
             telemetry: Arc::clone(&telemetry),
-            side,
-        })
-        .await
-        .context("cannot go on with the rollouts in the store")?;
+            clock: clock.clone(),
+        };
+        // Before the controller: what it says of the time after a rollback knows of them.
+        let keepers = super::caches::keepers(settings, &parts)?;
+        let controller = resume(settings, &secret, parts, side).await?;
         let app = App::new(api::Parts {
             controller: handle,
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -110,7 +110,7 @@ impl Server {
         });
         let app = app.with_allowed_origins(settings.allowed_origins.clone());
         let app = Arc::new(app.with_langfuses(langfuses));
-        keep_up(&app, &store);
+        keep_up(&app, &store, keepers);
         let pages = console::routes(Arc::new(Console::new(Arc::clone(&app), &secret)));
         let router = api::wrap(api::routes().merge(pages), Arc::clone(&app));
         let (stop, stopped) = watch::channel(false);
@@ -241,8 +241,32 @@ pub(super) async fn open(directory: &Path, clock: Clock, hint: &'static str) -> 
     })
 }
 
-/// Starts what goes on beside the answers: both end when the controller does.
-fn keep_up(app: &Arc<App>, store: &Arc<SqliteStore>) {
+/// The controller, with whatever the store holds.
+async fn resume(
+    settings: &Settings,
+    secret: &Secret,
+    parts: caches::Parts,
+    side: ControllerSide,
+) -> anyhow::Result<Controller> {
+    let resumed = Controller::resume(controller::Parts {
+        store: parts.store,
+        registries: parts.registries,
+        book: PolicyBook::of_folder(settings.policies.clone()),
+        clock: parts.clock,
+        secret: secret.clone(),
+        telemetry: parts.telemetry,
+        side,
+    });
+    resumed
+        .await
+        .context("cannot go on with the rollouts in the store")
+}
+
+/// Starts what goes on beside the answers, and ends when the controller does.
+fn keep_up(app: &Arc<App>, store: &Arc<SqliteStore>, keepers: Vec<Keeper>) {
+    for keeper in keepers {
+        tokio::spawn(keeper.run());
+    }
     tokio::spawn(api::keep_warm(Arc::clone(app)));
     let store = Arc::clone(store) as Arc<dyn Store>;
     tokio::spawn(recorder::record(app.controller().clone(), store));

@@ -128,6 +128,7 @@ pub(crate) struct PolicyProblem {
 pub(crate) struct Trouble {
     pub(crate) code: String,
     pub(crate) registry: Option<String>,
+    pub(crate) cache: Option<String>,
     pub(crate) error: String,
 }
 

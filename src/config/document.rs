@@ -1,5 +1,6 @@
 //! The settings file as YAML has it.
 
+use super::caches;
 use super::registries::Entry;
 use super::{AllowedOrigin, LimitArgs, SettingsError, parse_duration};
 use crate::ids::RegistryName;
@@ -23,6 +24,7 @@ pub(super) struct Document {
     pub(super) log_filter: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
     pub(super) registries: BTreeMap<RegistryName, Entry>,
+    pub(super) redis: Vec<caches::Entry>,
     pub(super) allowed_origins: Vec<AllowedOrigin>,
     pub(super) limits: LimitArgs,
     pub(super) shutdown_grace: Option<Duration>,
@@ -39,6 +41,7 @@ struct Wire {
     log: Log,
     secret_file: Option<PathBuf>,
     registries: BTreeMap<Name, Entry>,
+    redis: Vec<caches::Entry>,
     #[serde(deserialize_with = "origins")]
     allowed_origins: Vec<AllowedOrigin>,
     limits: Limits,
@@ -212,6 +215,7 @@ impl From<Wire> for Document {
             log_filter: wire.log.filter,
             secret_file: wire.secret_file,
             registries,
+            redis: wire.redis,
             allowed_origins: wire.allowed_origins,
             limits: LimitArgs {
                 body_bytes_max: wire.limits.body_bytes_max,

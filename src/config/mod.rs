@@ -3,6 +3,7 @@
 //! Flags and environment variables are one thing to clap; the secret alone comes from the
 //! environment or from a file of its own, because flags show in process lists.
 
+mod caches;
 mod document;
 mod origins;
 mod registries;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::caches::{RedisSettings, Then};
 pub use self::origins::{AllowedOrigin, AllowedOrigins};
 pub use self::registries::{Hidden, LangfuseSettings, RegistryKind};
 
@@ -42,6 +44,8 @@ pub struct Settings {
     pub secret: Option<Secret>,
     /// Where prompts live.
     pub registries: BTreeMap<RegistryName, RegistryKind>,
+    /// Caches of applications that follow labels; none by default.
+    pub redis: Vec<RedisSettings>,
     /// The origins whose pages may read assignments; nobody's by default.
     pub allowed_origins: AllowedOrigins,
     /// What clients may ask for.
@@ -241,6 +245,7 @@ impl Settings {
                 .unwrap_or_else(|| "info".to_owned()),
             secret,
             registries: registries(document.registries, environment)?,
+            redis: caches::resolve(document.redis, environment)?,
             allowed_origins: if args.allowed_origins.is_empty() {
                 document.allowed_origins.into_iter().collect()
             } else {

@@ -88,7 +88,7 @@ pub(super) struct LangfuseEntry {
 
 /// Where a key is.
 #[derive(Debug)]
-enum KeySource {
+pub(super) enum KeySource {
     Environment(String),
     File(PathBuf),
 }
@@ -147,8 +147,9 @@ fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// A length of time with its unit.
 #[derive(Debug)]
-struct Length(Duration);
+pub(super) struct Length(pub(super) Duration);
 
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -245,7 +246,8 @@ fn langfuse(wire: Wire) -> Result<Entry, String> {
     })))
 }
 
-fn within(
+/// A length within its range, or the default.
+pub(super) fn within(
     name: &str,
     given: Option<Length>,
     range: &RangeInclusive<Duration>,
@@ -294,7 +296,7 @@ impl Entry {
 }
 
 impl KeySource {
-    fn read(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Hidden, String> {
+    pub(super) fn read(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Hidden, String> {
         let (text, place) = match self {
             Self::Environment(name) => {
                 let text = environment(name);

@@ -303,6 +303,9 @@ fn trouble(trouble: &Trouble) -> Prose {
         Trouble::Registry { registry, error } => {
             format!("registry `{registry}` does not answer, and nothing advances without it: {error}")
         }
+        Trouble::Cache { cache, error } => format!(
+            "cache `{cache}` does not answer, and applications may get from it what labels pointed at before: {error}"
+        ),
         Trouble::Store { error } => format!("the store does not answer, and nothing advances: {error}"),
     })
 }

@@ -4,6 +4,7 @@
 //! the [`ControllerHandle`] to ask through.
 
 pub mod book;
+mod caches;
 mod control;
 mod execute;
 mod labels;
@@ -13,12 +14,13 @@ mod start;
 mod tick;
 mod unheard;
 
+pub use caches::CacheStatus;
 pub use control::{Controller, Parts};
 
 use crate::analysis::Assessment;
 use crate::assignment::snapshot::Snapshot;
 use crate::ids::{
-    Actor, Exposure, Justification, PolicyName, PromptName, RegistryName, RolloutId, Tick, Version,
+    Actor, CacheName, Exposure, Justification, PolicyName, PromptName, RegistryName, RolloutId, Tick, Version,
 };
 use crate::policy::Policy;
 use crate::policy::problem::Problem;
@@ -45,6 +47,8 @@ pub struct Board {
     pub ticked_at: Option<Timestamp>,
     /// Why the last tick could not do its work, by part; empty when it could.
     pub troubles: Vec<Trouble>,
+    /// The caches of applications that follow labels.
+    pub caches: BTreeMap<CacheName, CacheStatus>,
 }
 
 /// A part of the world that does not answer.
@@ -54,6 +58,13 @@ pub enum Trouble {
     Registry {
         /// Which.
         registry: RegistryName,
+        /// Its words.
+        error: String,
+    },
+    /// A cache of applications that is to follow a label.
+    Cache {
+        /// Which.
+        cache: CacheName,
         /// Its words.
         error: String,
     },
@@ -107,6 +118,7 @@ pub struct ControllerHandle {
     board: Arc<ArcSwap<Board>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     changes: watch::Receiver<u64>,
+    caches: caches::Shown,
 }
 
 /// Requests that may wait for the controller at once.
@@ -148,6 +160,7 @@ pub struct ControllerSide {
     board: Arc<ArcSwap<Board>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     changes: watch::Sender<u64>,
+    caches: caches::Shown,
 }
 
 /// Both ends of a controller, with an empty board and an empty snapshot.
@@ -156,17 +169,20 @@ pub fn channel() -> (ControllerHandle, ControllerSide) {
     let (changed, changes) = watch::channel(0);
     let board = Arc::new(ArcSwap::default());
     let snapshot = Arc::new(ArcSwap::default());
+    let caches = caches::Shown::default();
     let handle = ControllerHandle {
         requests: sender,
         board: Arc::clone(&board),
         snapshot: Arc::clone(&snapshot),
         changes,
+        caches: Arc::clone(&caches),
     };
     let side = ControllerSide {
         requests,
         board,
         snapshot,
         changes: changed,
+        caches,
     };
     (handle, side)
 }

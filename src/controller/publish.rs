@@ -1,10 +1,12 @@
 //! What everybody else sees: the board and the snapshot, replaced whole.
 
 use super::Controller;
+use super::caches;
 use super::{PolicyStatus, RolloutStatus, Trouble};
 use crate::assignment::snapshot::Snapshot;
 use crate::ids::PolicyName;
 use crate::rollout::route::route;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Controller {
@@ -40,7 +42,10 @@ impl Controller {
             .store_error
             .iter()
             .map(|error| Trouble::Store { error: error.clone() });
-        self.board.troubles = self.registry_troubles().chain(store).collect();
+        let caches = self.side.caches();
+        let behind = caches::troubles(&caches);
+        self.board.troubles = self.registry_troubles().chain(behind).chain(store).collect();
+        self.board.caches = BTreeMap::clone(&caches);
         self.board.problems = self.book.problems().to_vec();
         self.board.loaded_at = self.book.loaded_at();
         self.side.publish(self.board.clone(), snapshot);
@@ -61,7 +66,8 @@ impl Controller {
             registry_error: seen.error,
             rollout: running.map(|running| {
                 let moves = self.moves_of(running.course.state.id);
-                Arc::<RolloutStatus>::new(running.status(moves))
+                let is_cleared = self.side.clears_after(running.course.policy.clients.cache_ttl);
+                Arc::<RolloutStatus>::new(running.status(moves, is_cleared))
             }),
             removed: in_force.is_none(),
         })

@@ -91,8 +91,8 @@ impl Running {
         self.course.enter(state);
     }
 
-    /// What everybody may see of it.
-    pub(super) fn status(&self, moves_unconfirmed: usize) -> RolloutStatus {
+    /// What everybody may see of it; `is_cleared` where Serin clears the caches of applications.
+    pub(super) fn status(&self, moves_unconfirmed: usize, is_cleared: bool) -> RolloutStatus {
         let course = &self.course;
         RolloutStatus {
             policy: Arc::clone(&course.policy),
@@ -102,7 +102,7 @@ impl Running {
             assessment: course.assessment.clone(),
             through: course.through(),
             moves_unconfirmed,
-            aftermath: Aftermath::of(&course.policy.clients, false),
+            aftermath: Aftermath::of(&course.policy.clients, is_cleared),
         }
     }
 }

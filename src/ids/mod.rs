@@ -105,6 +105,10 @@ name!(
     "must be 1 to 63 of `a`-`z`, `0`-`9` and `-`, with a letter or digit at both ends",
     |v| is_dns_label(v)
 );
+mod cache;
+
+pub use cache::{CacheName, KeyPattern};
+
 name!(
     /// Name of a prompt; `/` makes folders, as in Langfuse.
     PromptName, "prompt name",

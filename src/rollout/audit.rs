@@ -1,7 +1,7 @@
 //! What is kept of a rollout: its history, and how far its evidence has been read.
 
 use super::{Command, LabelMove, Refusal, Transition};
-use crate::ids::{PolicyName, RolloutId, Tick, Version};
+use crate::ids::{CacheName, Label, PolicyName, RolloutId, Tick, Version};
 use jiff::Timestamp;
 
 /// One entry of a rollout's history; append-only.
@@ -31,12 +31,35 @@ pub enum AuditEvent {
         /// What came of it.
         outcome: LabelMoveOutcome,
     },
+    /// The keys of a label that had moved were cleared in a cache of applications, or were to be.
+    Cache {
+        /// The cache.
+        cache: CacheName,
+        /// The label.
+        label: Label,
+        /// Where the label points; none when it is gone.
+        version: Option<Version>,
+        /// What came of it.
+        outcome: CacheOutcome,
+    },
     /// A person's command was refused.
     Refused {
         /// The command.
         command: Command,
         /// Why.
         refusal: Refusal,
+    },
+}
+
+/// What came of clearing a cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheOutcome {
+    /// The keys are not what they were before the move.
+    Cleared,
+    /// The cache failed; it is tried again.
+    Failed {
+        /// Its words.
+        error: String,
     },
 }
 

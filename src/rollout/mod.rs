@@ -26,7 +26,7 @@ mod tests;
 mod transition;
 
 pub use approval::{Approval, ApprovalPoint, Approvers};
-pub use audit::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome};
+pub use audit::{AuditEvent, AuditRecord, CacheOutcome, Checkpoint, LabelMoveOutcome};
 pub use command::possible;
 
 /// What is known of one rollout; the store keeps it whole.

@@ -14,11 +14,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
 
+mod clearings;
 mod points;
 mod rows;
 mod scores;
 pub mod sqlite;
 
+pub use self::clearings::{Clearing, ClearingStore, SeenLabel};
 pub use self::points::{MetricPoint, POINTS_MAX, Point, PointStore, ROLLOUTS_CHARTED_MAX};
 pub use self::scores::{
     Comparison, Score, ScoreFilter, ScoreKind, ScorePage, ScoreSource, ScoreStore, ScoreSubject, ScoreValue,
@@ -29,7 +31,7 @@ pub use self::scores::{
 ///
 /// Each method is one transaction, durable when it returns.
 #[async_trait]
-pub trait Store: PromptStore + ScoreStore + PointStore + 'static {
+pub trait Store: PromptStore + ScoreStore + PointStore + ClearingStore + 'static {
     /// The server's secret, made at first call.
     async fn secret(&self) -> Result<Secret, StoreError>;
 

@@ -273,9 +273,10 @@ fn told(record: &AuditRecord) -> String {
                 explain::cause(&transition.cause)
             )
         }
-        AuditEvent::Moved(_) | AuditEvent::LabelMove { .. } | AuditEvent::Refused { .. } => {
-            explain::event(&record.event)
-        }
+        AuditEvent::Moved(_)
+        | AuditEvent::LabelMove { .. }
+        | AuditEvent::Cache { .. }
+        | AuditEvent::Refused { .. } => explain::event(&record.event),
     };
     format!("{}  {}: {sentence}", clock(record.at), record.rollout)
 }
@@ -283,6 +284,7 @@ fn told(record: &AuditRecord) -> String {
 fn trouble(trouble: &Trouble) -> String {
     match trouble {
         Trouble::Registry { registry, error } => format!("registry `{registry}`: {error}"),
+        Trouble::Cache { cache, error } => format!("cache `{cache}`: {error}"),
         Trouble::Store { error } => format!("store: {error}"),
     }
 }

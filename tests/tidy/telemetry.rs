@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 const LABELS_KNOWN: &[&str] = &[
     "policy", "phase", "from", "to", "cause", "outcome", "arm", "reason", "metric", "bound", "verdict",
     "registry", "label", "source", "severity", "method", "route", "status", "version", "step", "test",
+    "cache",
 ];
 
 /// Names under which a user key goes.

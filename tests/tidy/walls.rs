@@ -64,6 +64,20 @@ const ROOMS: &[(&str, &[&str])] = &[
             "gate",
         ],
     ),
+    // It follows the board and the journal as a page does, and fetches versions from any registry.
+    (
+        "caches",
+        &[
+            "ids",
+            "prompt",
+            "rollout",
+            "clock",
+            "telemetry",
+            "store",
+            "registry",
+            "controller",
+        ],
+    ),
     // What people and programs see.
     (
         "api",
@@ -162,6 +176,7 @@ const EVERYTHING: &[&str] = &[
     "source",
     "gate",
     "controller",
+    "caches",
     "api",
     "client",
     "console",

@@ -4,7 +4,7 @@ use super::cause::{CauseView, PhaseView};
 use super::evidence::AssessmentView;
 use super::{moment, number};
 use crate::api::schema::{ActorText, DnsLabel, LabelText, Moment, RolloutIdText, VersionNumber};
-use crate::rollout::{AuditEvent, AuditRecord, LabelMoveOutcome, explain};
+use crate::rollout::{AuditEvent, AuditRecord, CacheOutcome, LabelMoveOutcome, explain};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -73,6 +73,20 @@ enum EventView {
         /// What came of it.
         outcome: OutcomeView,
     },
+    /// The keys of a label that had moved were cleared in a cache of applications, or were to be.
+    Cache {
+        /// The cache.
+        #[schema(value_type = DnsLabel)]
+        cache: String,
+        /// The label.
+        #[schema(value_type = LabelText)]
+        label: String,
+        /// Where the label points; null when it is gone.
+        #[schema(value_type = Option<VersionNumber>)]
+        version: Option<u32>,
+        /// What came of it.
+        outcome: CacheOutcomeView,
+    },
     /// A person's command was refused.
     Refused {
         /// What was asked.
@@ -85,6 +99,29 @@ enum EventView {
         /// Why it was refused.
         refusal: String,
     },
+}
+
+/// What came of clearing a cache.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[schema(as = CacheOutcome)]
+enum CacheOutcomeView {
+    /// The keys are not what they were before the move.
+    Cleared,
+    /// The cache failed; it is tried again.
+    Failed {
+        /// Its words.
+        error: String,
+    },
+}
+
+impl From<&CacheOutcome> for CacheOutcomeView {
+    fn from(outcome: &CacheOutcome) -> Self {
+        match outcome {
+            CacheOutcome::Cleared => Self::Cleared,
+            CacheOutcome::Failed { error } => Self::Failed { error: error.clone() },
+        }
+    }
 }
 
 /// What came of a label move.
@@ -140,6 +177,17 @@ impl From<&AuditEvent> for EventView {
                 from: number(label_move.from),
                 to: label_move.to.get(),
                 generation: label_move.generation.get(),
+                outcome: outcome.into(),
+            },
+            AuditEvent::Cache {
+                cache,
+                label,
+                version,
+                outcome,
+            } => Self::Cache {
+                cache: cache.to_string(),
+                label: label.to_string(),
+                version: number(*version),
                 outcome: outcome.into(),
             },
             AuditEvent::Refused { command, refusal } => Self::Refused {

@@ -92,6 +92,14 @@ pub enum TroubleView {
         /// Its words.
         error: String,
     },
+    /// A cache of applications, which still has what labels pointed at before they moved.
+    Cache {
+        /// Which.
+        #[schema(value_type = DnsLabel)]
+        cache: String,
+        /// Its words.
+        error: String,
+    },
     /// The store.
     Store {
         /// Its words.
@@ -104,6 +112,10 @@ impl From<&Trouble> for TroubleView {
         match trouble {
             Trouble::Registry { registry, error } => Self::Registry {
                 registry: registry.to_string(),
+                error: error.clone(),
+            },
+            Trouble::Cache { cache, error } => Self::Cache {
+                cache: cache.to_string(),
                 error: error.clone(),
             },
             Trouble::Store { error } => Self::Store { error: error.clone() },

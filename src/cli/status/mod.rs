@@ -202,9 +202,10 @@ fn sentence_style(rollout: &Rollout) -> anstyle::Style {
 }
 
 fn trouble_line(trouble: &Trouble) -> String {
-    let what = match &trouble.registry {
-        Some(registry) => format!("registry `{registry}`"),
-        None => format!("the {}", trouble.code),
+    let what = match (&trouble.registry, &trouble.cache) {
+        (Some(registry), _) => format!("registry `{registry}`"),
+        (None, Some(cache)) => format!("cache `{cache}`"),
+        (None, None) => format!("the {}", trouble.code),
     };
     format!(
         "  {} {}\n",

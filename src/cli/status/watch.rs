@@ -177,7 +177,8 @@ fn told_of(status: &Status) -> Told {
     let troubles = status.troubles.iter();
     let troubles = troubles
         .map(|it| {
-            let what = it.registry.as_deref().unwrap_or(&it.code);
+            let named = it.registry.as_deref().or(it.cache.as_deref());
+            let what = named.unwrap_or(&it.code);
             screen::harmless(&format!("{what} does not answer: {}", it.error))
         })
         .collect();

@@ -4,8 +4,8 @@
 //! same everywhere. Sentences begin in lower case and have no full stop: they stand after a colon.
 
 use super::{
-    ApprovalPoint, Approvers, AuditEvent, Cause, EvaluationState, ForeignMove, LabelMove, LabelMoveOutcome,
-    Phase, PolicyCause, RegistryCause, Resumable, StayReason, VerdictCause,
+    ApprovalPoint, Approvers, AuditEvent, CacheOutcome, Cause, EvaluationState, ForeignMove, LabelMove,
+    LabelMoveOutcome, Phase, PolicyCause, RegistryCause, Resumable, StayReason, VerdictCause,
 };
 use crate::analysis::{Blame, Mismatch, MismatchOf, Versus};
 use crate::ids::{Actor, Version};
@@ -314,7 +314,23 @@ pub fn event(event: &AuditEvent) -> String {
             let moved = format!("label `{label}` from {} to version {to}", version(*from));
             format!("{moved}: {}", self::outcome(outcome))
         }
+        AuditEvent::Cache {
+            cache,
+            label,
+            version: to,
+            outcome,
+        } => {
+            let moved = format!("cache `{cache}` after label `{label}` came to {}", version(*to));
+            format!("{moved}: {}", cleared(outcome))
+        }
         AuditEvent::Refused { command, refusal } => format!("{} asked: {refusal}", command.actor),
+    }
+}
+
+fn cleared(outcome: &CacheOutcome) -> String {
+    match outcome {
+        CacheOutcome::Cleared => "cleared".to_owned(),
+        CacheOutcome::Failed { error } => format!("failed, and is tried again: {error}"),
     }
 }
 

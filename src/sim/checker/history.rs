@@ -55,7 +55,7 @@ impl Checker {
                         let ask = (label_move.generation, label_move.label);
                         trail.confirmed_lately.insert(ask);
                     }
-                    AuditEvent::LabelMove { .. } | AuditEvent::Refused { .. } => {}
+                    AuditEvent::LabelMove { .. } | AuditEvent::Cache { .. } | AuditEvent::Refused { .. } => {}
                 }
             }
             if is_last {

@@ -1,15 +1,16 @@
 //! A store whose calls pass through hazards.
 
 use super::hazards::{Hazards, Strike};
-use crate::ids::{Actor, Label, PolicyName, PromptName, Revision, RolloutId, Tick, Version};
+use crate::ids::{Actor, CacheName, Label, PolicyName, PromptName, Revision, RolloutId, Tick, Version};
 use crate::prompt::{
     Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptStore, PromptSummary, PromptVersion,
     Withdrawal,
 };
 use crate::rollout::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome, RolloutState, Transition};
 use crate::store::{
-    Batch, BatchReceipt, Begun, ClosedTicks, EffectId, Loaded, NewRollout, PendingEffect, Point, PointStore,
-    Score, ScoreFilter, ScorePage, ScoreStore, ScoreSubject, Secret, Serving, Store, StoreError, TokenRecord,
+    Batch, BatchReceipt, Begun, Clearing, ClearingStore, ClosedTicks, EffectId, Loaded, NewRollout,
+    PendingEffect, Point, PointStore, Score, ScoreFilter, ScorePage, ScoreStore, ScoreSubject, Secret,
+    SeenLabel, Serving, Store, StoreError, TokenRecord,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -242,6 +243,24 @@ impl PointStore for HazardousStore {
 
     async fn points(&self, rollout: RolloutId) -> Result<Vec<Point>, StoreError> {
         self.behind.points(rollout).await
+    }
+}
+
+/// The controller knows nothing of caches: these calls know no hazards.
+#[async_trait]
+impl ClearingStore for HazardousStore {
+    async fn follow_labels(
+        &self,
+        cache: &CacheName,
+        at: Timestamp,
+        seen: Vec<SeenLabel>,
+        limit: usize,
+    ) -> Result<Vec<Clearing>, StoreError> {
+        self.behind.follow_labels(cache, at, seen, limit).await
+    }
+
+    async fn save_clearings(&self, clearings: Vec<Clearing>) -> Result<(), StoreError> {
+        self.behind.save_clearings(clearings).await
     }
 }
 

@@ -3,10 +3,12 @@
 use super::assessment::AssessmentRow;
 use super::phase::{ApprovalRow, CauseRow, PhaseRow};
 use super::{Number, Text, corrupt};
-use crate::ids::{Actor, Generation, Justification, Label, PolicyName, PromptName, Revision, RolloutId};
+use crate::ids::{
+    Actor, CacheName, Generation, Justification, Label, PolicyName, PromptName, Revision, RolloutId,
+};
 use crate::rollout::{
-    Approval, AuditEvent, Command, Effect, LabelMove, LabelMoveOutcome, Objection, Refusal, RolloutState,
-    Transition, Verb,
+    Approval, AuditEvent, CacheOutcome, Command, Effect, LabelMove, LabelMoveOutcome, Objection, Refusal,
+    RolloutState, Transition, Verb,
 };
 use crate::store::StoreError;
 use base64::Engine as _;
@@ -22,6 +24,13 @@ pub(in crate::store) enum EventRow {
     LabelMove {
         label_move: LabelMoveRow,
         outcome: OutcomeRow,
+    },
+    Cache {
+        cache: Text<CacheName>,
+        label: Text<Label>,
+        version: Option<Number>,
+        /// The cache's words, where it failed.
+        error: Option<String>,
     },
     Refused {
         verb: VerbRow,
@@ -46,6 +55,20 @@ impl From<&AuditEvent> for EventRow {
                 label_move: label_move.into(),
                 outcome: outcome.into(),
             },
+            AuditEvent::Cache {
+                cache,
+                label,
+                version,
+                outcome,
+            } => Self::Cache {
+                cache: Text(cache.clone()),
+                label: Text(label.clone()),
+                version: version.map(Number),
+                error: match outcome {
+                    CacheOutcome::Cleared => None,
+                    CacheOutcome::Failed { error } => Some(error.clone()),
+                },
+            },
             AuditEvent::Refused { command, refusal } => Self::Refused {
                 verb: command.verb.into(),
                 actor: Text(command.actor.clone()),
@@ -69,6 +92,20 @@ impl TryFrom<EventRow> for AuditEvent {
             EventRow::LabelMove { label_move, outcome } => Self::LabelMove {
                 label_move: label_move.into(),
                 outcome: outcome.into(),
+            },
+            EventRow::Cache {
+                cache,
+                label,
+                version,
+                error,
+            } => Self::Cache {
+                cache: cache.0,
+                label: label.0,
+                version: version.map(|version| version.0),
+                outcome: match error {
+                    None => CacheOutcome::Cleared,
+                    Some(error) => CacheOutcome::Failed { error },
+                },
             },
             EventRow::Refused {
                 verb,

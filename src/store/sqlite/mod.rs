@@ -27,6 +27,7 @@ use tokio::sync::{oneshot, watch};
 
 mod audit;
 mod checkpoints;
+mod clearings;
 mod data_dir;
 mod effects;
 mod error;

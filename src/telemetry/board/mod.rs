@@ -1,5 +1,6 @@
 //! What the board says, as gauges.
 
+mod caches;
 mod data;
 mod evidence;
 mod rollouts;
@@ -19,6 +20,7 @@ pub(super) struct Gauges {
     evidence: evidence::Gauges,
     yardsticks: yardsticks::Gauges,
     data: data::Gauges,
+    caches: caches::Gauges,
     registry_up: IntGaugeVec,
     store_up: IntGaugeVec,
     leader: IntGaugeVec,
@@ -59,6 +61,7 @@ impl Gauges {
             evidence: evidence::Gauges::new()?,
             yardsticks: yardsticks::Gauges::new()?,
             data: data::Gauges::new()?,
+            caches: caches::Gauges::new()?,
             registry_up: whole(
                 "serin_registry_up",
                 "Whether the registry answered last.",
@@ -94,12 +97,13 @@ impl Gauges {
         (whole, Vec::new())
     }
 
-    fn families(&self) -> [Families<'_>; 5] {
+    fn families(&self) -> [Families<'_>; 6] {
         [
             self.rollouts.families(),
             self.evidence.families(),
             self.yardsticks.families(),
             self.data.families(),
+            self.caches.families(),
             self.own(),
         ]
     }
@@ -122,6 +126,7 @@ impl Gauges {
                 .with_label_values(&[registry.as_str()])
                 .set(i64::from(up));
         }
+        self.caches.show(board);
         self.show_server(board);
     }
 
@@ -169,7 +174,7 @@ fn registries(board: &Board) -> BTreeMap<&RegistryName, bool> {
             Trouble::Registry { registry, .. } => {
                 up.insert(registry, false);
             }
-            Trouble::Store { .. } => {}
+            Trouble::Cache { .. } | Trouble::Store { .. } => {}
         }
     }
     up

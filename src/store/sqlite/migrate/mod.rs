@@ -43,6 +43,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "0007_authors",
         sql: include_str!("../../migrations/0007_authors.sql"),
     },
+    Migration {
+        name: "0008_clearings",
+        sql: include_str!("../../migrations/0008_clearings.sql"),
+    },
 ];
 
 /// Applies what is missing, each migration in its own transaction.

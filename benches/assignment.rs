@@ -6,7 +6,7 @@ use serin::assignment::bucket::{Purpose, SplitKey, SplitSalt};
 use serin::assignment::line::Line;
 use serin::assignment::receipt::ReceiptKey;
 use serin::assignment::snapshot::Snapshot;
-use serin::assignment::{Idle, Route, Served, Treatment};
+use serin::assignment::{Admission, Idle, Route, Served, Treatment};
 use serin::ids::{
     Exposure, Generation, InvalidId, Label, PolicyName, PromptName, RolloutId, Scheme, UserKey, Version,
 };
@@ -31,6 +31,7 @@ fn route(policy: &str) -> Result<Route, InvalidId> {
         generation: Generation::new(3),
         line: Line::new(Scheme::Serin, &policy, &salt, &SECRET),
         cluster_key: SplitKey::derive(&SECRET, Purpose::Cluster, &salt),
+        admission: Admission::default(),
         forced_treatment: Arc::default(),
         forced_control: Arc::default(),
     };

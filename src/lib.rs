@@ -32,6 +32,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`ids`] | names and numbers with checked constructors |
+//! | [`targeting`] | attributes of users, and conditions on them |
 //! | [`policy`] | file → document → check → [`Policy`](policy::Policy), or every problem at once |
 //! | [`analysis`] | tallies, e-values, evidence, verdicts |
 //! | [`assignment`] | routes, the snapshot, the hash line, receipts |
@@ -52,7 +53,8 @@
 //! | [`cli`] | one file per family of verbs |
 //! | [`config`], [`telemetry`], [`clock`] | settings, Serin's own counters and logs, the time |
 //!
-//! Imports point upwards only: `ids ◀ policy ◀ analysis ◀ rollout ◀ rehearsal`, `ids ◀ assignment ◀ rollout`;
+//! Imports point upwards only: `ids ◀ targeting ◀ policy ◀ analysis ◀ rollout ◀ rehearsal`,
+//! `targeting ◀ assignment ◀ rollout`;
 //! store, registry and source know the core and never each other. `tests/tidy.rs` holds these walls.
 //!
 //! # Invariants
@@ -85,6 +87,7 @@ pub mod policy;
 pub mod prompt;
 pub mod rehearsal;
 pub mod rollout;
+pub mod targeting;
 
 pub mod api;
 pub mod caches;

@@ -37,5 +37,7 @@ mod refusals;
 mod rollouts;
 #[path = "api/server.rs"]
 mod server;
+#[path = "api/targeting.rs"]
+mod targeting;
 #[path = "api/world.rs"]
 mod world;

@@ -8,7 +8,7 @@ use serin::assignment::bucket::{Bucket, Purpose, SplitKey, SplitSalt, threshold}
 use serin::assignment::line::Line;
 use serin::assignment::receipt::{Receipt, ReceiptError, ReceiptKey, ReceiptText};
 use serin::assignment::snapshot::Snapshot;
-use serin::assignment::{Idle, Reason, Route, Served, Treatment};
+use serin::assignment::{Admission, Idle, Reason, Route, Served, Treatment};
 use serin::ids::{
     Arm, Cluster, Exposure, Generation, Label, PolicyName, PromptName, RolloutId, Salt, UserHash, UserKey,
     Version,
@@ -61,6 +61,7 @@ fn route(policy: &str, candidate: u32, exposure: Exposure, holdback: Exposure) -
             generation: Generation::new(1),
             line: Line::Serin(split(policy, candidate)),
             cluster_key: key(Purpose::Cluster, policy, candidate),
+            admission: Admission::default(),
             forced_treatment: Arc::default(),
             forced_control: Arc::default(),
         }),
@@ -137,6 +138,7 @@ mod conformance {
     fn receipts_are_those_of_the_other_implementation() {
         for row in rows(&vectors(), "receipts") {
             let receipt = Receipt {
+                enters: true,
                 rollout: RolloutId::new(row["rollout"].as_str().unwrap().parse().unwrap()),
                 generation: Generation::new(row["generation"].as_str().unwrap().parse().unwrap()),
                 arm: row["arm"].as_str().unwrap().parse().unwrap(),
@@ -386,15 +388,22 @@ mod receipts {
 
     fn any_receipt() -> impl Strategy<Value = Receipt> {
         let user = prop::option::of(any::<u64>().prop_map(UserHash));
-        (any::<u64>(), any::<u64>(), any::<bool>(), 0u8..128, user).prop_map(
-            |(rollout, generation, treated, cluster, user)| Receipt {
+        (
+            any::<u64>(),
+            any::<u64>(),
+            any::<bool>(),
+            0u8..128,
+            user,
+            any::<bool>(),
+        )
+            .prop_map(|(rollout, generation, treated, cluster, user, enters)| Receipt {
+                enters,
                 rollout: RolloutId::new(rollout),
                 generation: Generation::new(generation),
                 arm: if treated { Arm::Treatment } else { Arm::Control },
                 cluster: Cluster::new(cluster).unwrap(),
-                user,
-            },
-        )
+                user: user.filter(|_| enters),
+            })
     }
 
     fn key() -> ReceiptKey {
@@ -447,6 +456,7 @@ mod receipts {
     #[test]
     fn each_refusal_says_what_to_do() {
         let receipt = Receipt {
+            enters: true,
             rollout: RolloutId::new(17),
             generation: Generation::new(3),
             arm: Arm::Treatment,
@@ -460,8 +470,8 @@ mod receipts {
         assert_eq!(refusal("AQ=="), ReceiptError::Damaged);
         assert_eq!(refusal(&"A".repeat(1_000_000)), ReceiptError::Damaged);
         assert_eq!(
-            refusal(&format!("Aw{}", &text[2..])),
-            ReceiptError::UnknownFormat(3)
+            refusal(&format!("BA{}", &text[2..])),
+            ReceiptError::UnknownFormat(4)
         );
         let last = if text.ends_with('A') { 'B' } else { 'A' };
         assert_eq!(refusal(&format!("{}{last}", &text[..15])), ReceiptError::Forged);

@@ -9,15 +9,18 @@ use super::query::{Query, required};
 use super::schema::{DnsLabel, UserKeyText};
 use super::views::assignment::{
     AssignmentOutcomeView, AssignmentOutcomesView, AssignmentRequest, AssignmentView, AssignmentsRequest,
-    ItemProblem,
+    AttributeBody, ItemProblem,
 };
 use crate::assignment::snapshot::Snapshot;
-use crate::assignment::{Assignment, Route};
+use crate::assignment::{Assignment, Route, Who};
 use crate::ids::{PolicyName, UserKey};
+use crate::targeting::Attributes;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -45,7 +48,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 ///
 /// The same is in the headers `X-Serin-*`, so that a proxy can route by it. A gateway sends
 /// `user-from=header:x-user-id` or `user-from=cookie:uid` instead of `user`, and then a request without a
-/// user is answered with 204 and the control arm in the headers. Needs the scope `assign`.
+/// user is answered with 204 and the control arm in the headers. What is known about the user, for policies
+/// with targeting, goes along as `attribute.region=eu`. Needs the scope `assign`.
 #[utoipa::path(
     get,
     path = "/v1/assignments/{policy}",
@@ -78,12 +82,12 @@ async fn assign(
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Problem> {
-    let [user, from] = query.fields(["user", "user-from"])?;
+    let ([user, from], attributes) = query.fields_and_attributes(["user", "user-from"])?;
     let user = match (user, from) {
         (None, Some(from)) => {
             let places = Places::parse(&from)
                 .map_err(|why| Problem::new(Code::BadQuery, format!("`user-from` {why}")))?;
-            return gateway::answer(&app, &policy, &places, &headers);
+            return gateway::answer(&app, &policy, &places, &headers, &attributes);
         }
         (Some(_), Some(_)) => {
             let detail = "`user` and `user-from` are one too many: send one of them";
@@ -93,7 +97,11 @@ async fn assign(
     };
     let user = UserKey::new(&user).map_err(|refused| bad_user(Code::BadQuery, refused.rule()))?;
     let snapshot = app.controller.snapshot();
-    let view = view(&app, &snapshot, policy.as_str(), user)?;
+    let who = Who {
+        user,
+        attributes: &attributes,
+    };
+    let view = view(&app, &snapshot, policy.as_str(), who)?;
     let mut response = Json(&view).into_response();
     add_headers(response.headers_mut(), &view);
     Ok(response)
@@ -116,12 +124,12 @@ pub(super) fn view<'s>(
     app: &App,
     snapshot: &'s Snapshot,
     policy: &str,
-    user: UserKey<'_>,
+    who: Who<'_>,
 ) -> Result<AssignmentView<'s>, Problem> {
     let route = route(snapshot, policy)?;
-    let assignment: Assignment<'s> = crate::assignment::assign::assign(route, user);
+    let assignment: Assignment<'s> = crate::assignment::assign::assign(route, who);
     let receipt = route
-        .receipt(&assignment, user)
+        .receipt(&assignment, who)
         .map(|receipt| app.receipts.issue(&receipt));
     let view = AssignmentView::new(&assignment, receipt);
     app.telemetry
@@ -182,11 +190,33 @@ async fn assign_many(
     Ok(([(header::CACHE_CONTROL, NO_STORE)], body).into_response())
 }
 
+/// What a body says of a user.
+pub(super) fn attributes(body: &BTreeMap<String, AttributeBody>) -> Result<Attributes<'_>, Problem> {
+    let mut attributes = Attributes::default();
+    for (name, attribute) in body {
+        attributes
+            .add(Cow::Borrowed(name), attribute.attribute())
+            .map_err(|refused| Problem::new(Code::BadField, format!("`attributes`: {refused}")))?;
+    }
+    Ok(attributes)
+}
+
+fn assigned<'s>(
+    app: &App,
+    snapshot: &'s Snapshot,
+    request: &AssignmentRequest,
+) -> Result<AssignmentView<'s>, Problem> {
+    let user = UserKey::new(&request.user).map_err(|refused| bad_user(Code::BadField, refused.rule()))?;
+    let attributes = attributes(&request.attributes)?;
+    let who = Who {
+        user,
+        attributes: &attributes,
+    };
+    view(app, snapshot, &request.policy, who)
+}
+
 fn outcome<'s>(app: &App, snapshot: &'s Snapshot, request: &AssignmentRequest) -> AssignmentOutcomeView<'s> {
-    let assigned = UserKey::new(&request.user)
-        .map_err(|refused| bad_user(Code::BadField, refused.rule()))
-        .and_then(|user| view(app, snapshot, &request.policy, user));
-    match assigned {
+    match assigned(app, snapshot, request) {
         Ok(assignment) => AssignmentOutcomeView::Assigned { assignment },
         Err(problem) => AssignmentOutcomeView::Refused {
             problem: ItemProblem {

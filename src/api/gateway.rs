@@ -8,6 +8,9 @@
 //! | nginx (`auth_request`), HAProxy, Traefik | `GET /v1/assignments/{policy}?user-from=cookie:uid` |
 //! | Envoy (`ext_authz`), which adds the client's path | any method, `/v1/assignments/{policy}/for/cookie:uid/…` |
 //!
+//! What a gateway knows of its users goes along as a value: nginx sends `attribute.region=$http_x_region`.
+//! Envoy's address has no query, so that a policy with conditions on attributes has nobody there.
+//!
 //! A request in which no user is found is no fault of the gateway: the answer is 204 with the control arm in
 //! its headers and the reason `no_user`, so that it can be routed, and nothing is counted. So is a key
 //! that breaks the rule for users, because it is a stranger's. No address or log line has the user's key.
@@ -17,8 +20,9 @@ use super::access::MayAssign;
 use super::assignments::{self, add_headers};
 use super::problem::{Code, Problem};
 use super::views::assignment::AssignmentView;
-use crate::assignment::Route;
+use crate::assignment::{Route, Who};
 use crate::ids::{Arm, PolicyName, UserKey, Version};
+use crate::targeting::Attributes;
 use axum::Json;
 use axum::extract::{RawPathParams, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -120,11 +124,13 @@ pub(super) fn answer(
     policy: &PolicyName,
     places: &Places,
     headers: &HeaderMap,
+    attributes: &Attributes<'_>,
 ) -> Result<Response, Problem> {
     let snapshot = app.controller.snapshot();
     match places.user(headers) {
         Some(user) => {
-            let view = assignments::view(app, &snapshot, policy.as_str(), user)?;
+            let who = Who { user, attributes };
+            let view = assignments::view(app, &snapshot, policy.as_str(), who)?;
             let mut response = Json(&view).into_response();
             add_headers(response.headers_mut(), &view);
             Ok(response)
@@ -151,6 +157,7 @@ fn nobody(route: &Route) -> AssignmentView<'_> {
         version: route.control.version.map(Version::get),
         exposure: exposure.unwrap_or(0.0),
         reason: REASON,
+        attribute: None,
         rollout: None,
         receipt: None,
     }
@@ -174,7 +181,7 @@ async fn assign(
         .map_err(|refused| Problem::new(Code::BadPath, format!("`policy` in the path: {refused}")))?;
     let places = Places::parse(param("from").unwrap_or_default())
         .map_err(|why| Problem::new(Code::BadPath, format!("what follows `for` in the path {why}")))?;
-    answer(&app, &policy, &places, &headers)
+    answer(&app, &policy, &places, &headers, &Attributes::NONE)
 }
 
 #[cfg(test)]

@@ -108,6 +108,8 @@ codes! {
     LabelElsewhere CONFLICT "label_elsewhere" "The label points elsewhere"
     /// No policy is of the scheme that the protocol evaluates.
     SchemeElsewhere CONFLICT "scheme_elsewhere" "The policies have another hash scheme"
+    /// The policies of this hash scheme leave users out by rules that this protocol cannot carry.
+    NotPublished CONFLICT "not_published" "The policies cannot be published for SDKs that evaluate by themselves"
     /// More than one policy steers the prompt.
     SeveralPolicies CONFLICT "several_policies" "More than one policy steers this prompt"
     /// A token of that name exists.

@@ -9,6 +9,7 @@ use super::rollouts::field;
 use super::views::assignment::AssignmentView;
 use super::views::prompt::{ReadingView, VersionView};
 use super::views::span::SpanAttributesView;
+use crate::assignment::Who;
 use crate::ids::{Label, PolicyName, PromptName, RegistryName, UserKey, Version};
 use crate::policy::Policy;
 use crate::prompt::composition::Which;
@@ -16,6 +17,7 @@ use crate::prompt::labels::LATEST;
 use crate::prompt::template::contract;
 use crate::prompt::{PromptError, PromptSummary, PromptVersion};
 use crate::registry::{ReadFrom, RegistryError};
+use crate::targeting::Attributes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub(super) struct Asked<'r> {
     pub(super) version: Option<Version>,
     /// The one that a user is assigned.
     pub(super) user: Option<&'r str>,
+    /// What is known about that user.
+    pub(super) attributes: &'r Attributes<'r>,
     /// By this policy, where several steer the prompt.
     pub(super) policy: Option<PolicyName>,
     /// Where the prompt is; the policy's registry by default, and without a policy Serin's own.
@@ -236,7 +240,11 @@ fn assigned(
     match (steering.next(), steering.next()) {
         (Some((name, status)), None) => {
             let snapshot = app.controller.snapshot();
-            let view = super::assignments::view(app, &snapshot, name.as_str(), user)?;
+            let who = Who {
+                user,
+                attributes: asked.attributes,
+            };
+            let view = super::assignments::view(app, &snapshot, name.as_str(), who)?;
             Ok((view.into_owned(), status.policy.registry.clone()))
         }
         (Some((first, _)), Some((second, _))) => Err(Problem::new(

@@ -3,6 +3,7 @@
 
 use super::App;
 use super::access::{Allowed, MayAssign, Operate};
+use super::assignments::attributes;
 use super::extract::{JsonBody, Path, version};
 use super::page::Page;
 use super::problem::{Code, LineError, Problem};
@@ -201,13 +202,14 @@ async fn fetch(
     Path(prompt): Path<PromptName>,
     query: Query,
 ) -> Result<(HeaderMap, Json<ResolvedView>), Problem> {
-    let [label, number, user, policy, registry] =
-        query.fields(["label", "version", "user", "policy", "registry"])?;
+    let ([label, number, user, policy, registry], attributes) =
+        query.fields_and_attributes(["label", "version", "user", "policy", "registry"])?;
     let bad = || Problem::new(Code::BadQuery, "`version` must be a whole number from 1");
     let asked = Asked {
         label: parsed("label", label)?,
         version: number.map(|text| version(&text).ok_or_else(bad)).transpose()?,
         user: user.as_deref(),
+        attributes: &attributes,
         policy: parsed("policy", policy)?,
         registry: parsed("registry", registry)?,
         refusal: Code::BadQuery,
@@ -250,6 +252,7 @@ async fn compiled(
     Path(prompt): Path<PromptName>,
     JsonBody(body): JsonBody<CompileBody>,
 ) -> Result<(HeaderMap, Json<CompiledView>), Problem> {
+    let attributes = attributes(&body.attributes)?;
     let asked = Asked {
         label: named("label", body.label.as_deref(), Label::new)?,
         version: body
@@ -257,6 +260,7 @@ async fn compiled(
             .map(|number| field("version", Version::new(number.0)))
             .transpose()?,
         user: body.user.as_deref(),
+        attributes: &attributes,
         policy: named("policy", body.policy.as_deref(), PolicyName::new)?,
         registry: named("registry", body.registry.as_deref(), RegistryName::new)?,
         refusal: Code::BadField,

@@ -2,7 +2,8 @@
 //!
 //! A policy is published in the protocol that its `hash` belongs to, and in no other: two protocols put the
 //! same user into different buckets. Serin's own scheme cannot be published, because its key is secret.
-//! What is published is the split and its labels; users whom the policy forces are not, because their keys
+//! Neither can a policy with `targeting`: who is outside of it is told with that secret, or by comparisons
+//! that those SDKs make otherwise. What is published is the split and its labels; users whom the policy forces are not, because their keys
 //! are nobody's to read.
 
 use super::App;
@@ -44,19 +45,26 @@ pub(super) struct Split<'s> {
 ///
 /// # Errors
 ///
-/// When there are policies and none is of this scheme, so that an SDK that asks in vain hears why.
+/// When there are policies, and none of this scheme that can be published, so that an SDK that asks in vain hears why.
 pub(super) fn published<'s>(
     app: &App,
     snapshot: &'s Snapshot,
     scheme: Scheme,
 ) -> Result<Vec<Published<'s>>, Problem> {
     let (mut found, mut others) = (Vec::new(), Vec::new());
+    let mut restricted = Vec::new();
     for route in snapshot.routes() {
         match scheme_of(app, route) {
+            Some(theirs) if theirs == scheme && is_restricted(app, route) => {
+                restricted.push(route.policy.as_str());
+            }
             Some(theirs) if theirs == scheme => found.push(publish(route)),
             Some(theirs) => others.push((route.policy.as_str(), theirs)),
             None => {}
         }
+    }
+    if found.is_empty() && !restricted.is_empty() {
+        return Err(Problem::new(Code::NotPublished, unpublished(&restricted)));
     }
     if found.is_empty() && !others.is_empty() {
         return Err(Problem::new(Code::SchemeElsewhere, elsewhere(scheme, &others)));
@@ -72,6 +80,34 @@ fn scheme_of(app: &App, route: &Route) -> Option<Scheme> {
     let board = app.controller.board();
     let status = board.policies.get(&route.policy)?;
     Some(status.policy.assignment.scheme)
+}
+
+/// Whether the running rollout, or the policy where nobody is split, leaves users out.
+fn is_restricted(app: &App, route: &Route) -> bool {
+    if let Some(treatment) = &route.treatment {
+        return treatment.admission.is_restricted();
+    }
+    let board = app.controller.board();
+    let status = board.policies.get(&route.policy);
+    status.is_some_and(|status| status.policy.assignment.targeting.is_restricted())
+}
+
+fn unpublished(policies: &[&str]) -> String {
+    let named: Vec<String> = policies
+        .iter()
+        .take(NAMED_MAX)
+        .map(|policy| format!("`{policy}`"))
+        .collect();
+    let rest = policies.len().saturating_sub(NAMED_MAX);
+    let more = match rest {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
+    };
+    format!(
+        "SDKs that evaluate by themselves cannot follow the `targeting` of {}{more}: ask for such policies at \
+         `/v1/assignments` or `/ofrep/v1`",
+        named.join(", ")
+    )
 }
 
 fn publish(route: &Route) -> Published<'_> {

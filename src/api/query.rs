@@ -2,6 +2,7 @@
 
 use super::problem::{Code, Problem};
 use crate::spelling;
+use crate::targeting::{Attribute, Attributes};
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
@@ -11,6 +12,9 @@ use std::str::FromStr;
 
 /// Largest position in a history that JSON carries exactly (RFC 8259 section 6).
 pub(super) const SEQUENCE_MAX: u64 = (1 << 53) - 1;
+
+/// What parameters hold, each where it is there.
+pub(super) type Values<'q, const N: usize> = [Option<Cow<'q, str>>; N];
 
 /// The query of a request, unread.
 #[derive(Debug, Clone)]
@@ -25,23 +29,50 @@ impl<S: Sync> FromRequestParts<S> for Query {
 
 impl Query {
     /// The values of `names`, in their order; any other name is refused.
-    pub(super) fn fields<const N: usize>(
-        &self,
-        names: [&'static str; N],
-    ) -> Result<[Option<Cow<'_, str>>; N], Problem> {
+    pub(super) fn fields<const N: usize>(&self, names: [&'static str; N]) -> Result<Values<'_, N>, Problem> {
         fields(self.0.query().unwrap_or_default(), names)
     }
+
+    /// Likewise, and the user's attributes: `attribute.NAME`, which have no type in a query.
+    pub(super) fn fields_and_attributes<const N: usize>(
+        &self,
+        names: [&'static str; N],
+    ) -> Result<(Values<'_, N>, Attributes<'_>), Problem> {
+        let mut attributes = Attributes::default();
+        let values = read(self.0.query().unwrap_or_default(), names, Some(&mut attributes))?;
+        Ok((values, attributes))
+    }
 }
+
+/// What the name of a parameter begins with that is an attribute of the user.
+pub(super) const ATTRIBUTE: &str = "attribute.";
 
 /// The values of `names` in `query`, in their order; any other name is refused.
 pub(super) fn fields<'q, const N: usize>(
     query: &'q str,
     names: [&'static str; N],
-) -> Result<[Option<Cow<'q, str>>; N], Problem> {
+) -> Result<Values<'q, N>, Problem> {
+    read(query, names, None)
+}
+
+fn read<'q, const N: usize>(
+    query: &'q str,
+    names: [&'static str; N],
+    mut attributes: Option<&mut Attributes<'q>>,
+) -> Result<Values<'q, N>, Problem> {
     let mut values = [const { None }; N];
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name).ok_or_else(|| bad("a parameter's name is not percent-encoded UTF-8"))?;
+        if let Some(attributes) = &mut attributes
+            && let Some(attribute) = name.strip_prefix(ATTRIBUTE)
+        {
+            let value = decode(value).ok_or_else(|| bad("an attribute is not percent-encoded UTF-8"))?;
+            attributes
+                .add(Cow::Owned(attribute.to_owned()), Attribute::Raw(value))
+                .map_err(|refused| bad(refused.to_string()))?;
+            continue;
+        }
         let Some(index) = names.iter().position(|known| *known == name) else {
             let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
             let hint = spelling::hint(&name, names);

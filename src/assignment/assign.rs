@@ -1,14 +1,14 @@
 //! The one rule that turns a route and a user into an assignment.
 
 use super::receipt::Receipt;
-use super::{Assignment, Reason, Route, Treatment};
+use super::{Assignment, Reason, Route, Treatment, Who};
 use crate::ids::{Arm, Cluster, Exposure, UserHash, UserKey};
 
-/// What `user` gets on `route`; a lookup, a hash and two comparisons, without allocation.
+/// What `who` gets on `route`; a lookup, a hash and two comparisons, without allocation.
 ///
 /// Forced users come first: while a candidate is exposed, they have their fixed arm at any exposure,
-/// 0% included. Everybody else has the arm that the hash line says, and the holdback stays in control.
-pub fn assign<'s>(route: &'s Route, user: UserKey<'_>) -> Assignment<'s> {
+/// 0% included. Whoever may not enter the rollout stays in control. Everybody else has the arm that the hash line says, and the holdback stays in control.
+pub fn assign<'s, 'w>(route: &'s Route, who: impl Into<Who<'w>>) -> Assignment<'s> {
     let Some(treatment) = &route.treatment else {
         return Assignment {
             policy: &route.policy,
@@ -16,10 +16,11 @@ pub fn assign<'s>(route: &'s Route, user: UserKey<'_>) -> Assignment<'s> {
             served: &route.control,
             exposure: Exposure::NOBODY,
             reason: Reason::Idle(route.idle),
+            attribute: None,
             rollout: None,
         };
     };
-    let (arm, reason) = arm_of(treatment, user);
+    let (arm, reason) = arm_of(treatment, who.into());
     Assignment {
         policy: &route.policy,
         arm,
@@ -29,16 +30,21 @@ pub fn assign<'s>(route: &'s Route, user: UserKey<'_>) -> Assignment<'s> {
         },
         exposure: treatment.exposure,
         reason,
+        attribute: treatment.admission.attribute(reason),
         rollout: Some((treatment.rollout, treatment.generation)),
     }
 }
 
-fn arm_of(treatment: &Treatment, user: UserKey<'_>) -> (Arm, Reason) {
+fn arm_of(treatment: &Treatment, who: Who<'_>) -> (Arm, Reason) {
+    let user = who.user;
     if treatment.forced_treatment.contains(user.as_str()) {
         return (Arm::Treatment, Reason::Forced);
     }
     if treatment.forced_control.contains(user.as_str()) {
         return (Arm::Control, Reason::Forced);
+    }
+    if let Some(reason) = treatment.admission.refusal(who) {
+        return (Arm::Control, reason);
     }
     let bucket = treatment.line.bucket(user);
     if !bucket.is_below(treatment.holdback.complement()) {
@@ -81,12 +87,18 @@ impl Treatment {
 impl Route {
     /// What an observation of `user` counts for, given what `user` was assigned on this route.
     ///
-    /// None while no candidate is exposed, and for forced users: they are served, never counted.
-    pub fn receipt(&self, assignment: &Assignment<'_>, user: UserKey<'_>) -> Option<Receipt> {
+    /// None while no candidate is exposed, and for forced users: they are served, never counted. The receipt
+    /// of a user outside of the rollout says that, because nobody else can tell it from their key.
+    pub fn receipt<'w>(&self, assignment: &Assignment<'_>, who: impl Into<Who<'w>>) -> Option<Receipt> {
+        let user = who.into().user;
         let treatment = self.treatment.as_ref()?;
         let (rollout, generation) = assignment.rollout?;
         match assignment.reason {
-            Reason::Split | Reason::Holdback => {
+            Reason::Split
+            | Reason::Holdback
+            | Reason::AttributeMissing(_)
+            | Reason::NotTargeted(_)
+            | Reason::OutsideSegment => {
                 let hash = treatment.user_hash(user);
                 Some(Receipt {
                     rollout,
@@ -94,6 +106,7 @@ impl Route {
                     arm: assignment.arm,
                     cluster: Cluster::from_hash(hash.0),
                     user: (assignment.reason == Reason::Split).then_some(hash),
+                    enters: !assignment.reason.is_outside(),
                 })
             }
             Reason::Forced | Reason::Idle(_) => None,
@@ -106,7 +119,7 @@ mod tests {
     use super::*;
     use crate::assignment::bucket::{Purpose, SplitKey, SplitSalt};
     use crate::assignment::line::Line;
-    use crate::assignment::{Idle, Served};
+    use crate::assignment::{Admission, Idle, Served};
     use crate::ids::{Generation, Label, PolicyName, PromptName, RolloutId, Scheme, Version};
     use std::collections::BTreeSet;
     use std::sync::Arc;
@@ -134,6 +147,7 @@ mod tests {
             generation: Generation::new(3),
             line: Line::new(Scheme::Serin, &policy, &salt, &secret),
             cluster_key: SplitKey::derive(&secret, Purpose::Cluster, &salt),
+            admission: Admission::default(),
             forced_treatment: users(&["qa-7"]),
             forced_control: users(&["ceo"]),
         };
@@ -203,7 +217,12 @@ mod tests {
             let receipt = route.receipt(&assignment, user(name)).unwrap();
             let expected = match assignment.reason {
                 Reason::Split => Some(treatment.user_hash(user(name))),
-                Reason::Holdback | Reason::Forced | Reason::Idle(_) => None,
+                Reason::Holdback
+                | Reason::Forced
+                | Reason::AttributeMissing(_)
+                | Reason::NotTargeted(_)
+                | Reason::OutsideSegment
+                | Reason::Idle(_) => None,
             };
             assert_eq!(receipt.user, expected, "{name}");
             assert_eq!(receipt.cluster, treatment.cluster(user(name)));
@@ -237,7 +256,12 @@ mod tests {
             let assignment = assign(&everybody, user(name));
             let expected = match assignment.reason {
                 Reason::Holdback => Arm::Control,
-                Reason::Split | Reason::Forced | Reason::Idle(_) => Arm::Treatment,
+                Reason::Split
+                | Reason::Forced
+                | Reason::AttributeMissing(_)
+                | Reason::NotTargeted(_)
+                | Reason::OutsideSegment
+                | Reason::Idle(_) => Arm::Treatment,
             };
             assert_eq!(assignment.arm, expected, "{name}");
         }

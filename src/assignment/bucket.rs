@@ -8,7 +8,9 @@
 //!    pair by one: its UTF-8.
 //! 2. **Key.** `message = part(purpose) ‖ part(salt₁) ‖ …`, where `part(s)` is the length of `s` in
 //!    bytes as 64-bit little-endian integer, followed by `s`. The purpose is the ASCII text
-//!    `serin/v1/split` for the arm and `serin/v1/cluster` for the cluster. The key is the first 16
+//!    `serin/v1/split` for the arm, `serin/v1/cluster` for the cluster, and `serin/v1/segment` for the
+//!    share of users that a rollout is for, whose salt is the one that the policy declares for it, else
+//!    the policy's name. The key is the first 16
 //!    bytes of HMAC-SHA-256(secret, message), secret being the server's 32 bytes.
 //! 3. **Bucket.** `SipHash-2-4(key, user)`, where `user` is the key's UTF-8 as it came: no case
 //!    folding, no Unicode normalisation, no trimming. The output is read as 64-bit integer.
@@ -41,6 +43,8 @@ pub enum Purpose {
     Split,
     /// Spreads users over clusters.
     Cluster,
+    /// Draws the users of a segment.
+    Segment,
     /// Signs receipts.
     Receipt,
 }
@@ -50,6 +54,7 @@ impl Purpose {
         match self {
             Self::Split => b"serin/v1/split",
             Self::Cluster => b"serin/v1/cluster",
+            Self::Segment => b"serin/v1/segment",
             Self::Receipt => b"serin/v1/receipt",
         }
     }
@@ -112,6 +117,11 @@ impl SplitKey {
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         let (words, _) = bytes.as_chunks::<8>();
         Self(std::array::from_fn(|at| u64::from_le_bytes(words[at])))
+    }
+
+    /// The key for `purpose` under a salt that is no rollout's.
+    pub fn of_text(secret: &[u8; SECRET_BYTES], purpose: Purpose, salt: &str) -> Self {
+        Self(derive_key(secret, purpose, &[salt.as_bytes()]))
     }
 
     /// Where `user` lies on the hash line (step 3).

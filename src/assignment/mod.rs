@@ -6,6 +6,7 @@
 //! a lookup, a hash and a comparison.
 
 use crate::ids::{Arm, Exposure, Generation, Label, PolicyName, PromptName, RolloutId, Version};
+use crate::targeting::AttributeName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub struct Treatment {
     pub line: line::Line,
     /// The key that spreads users over clusters.
     pub cluster_key: bucket::SplitKey,
+    /// Who may enter.
+    pub admission: Admission,
     /// Users with a fixed arm: they have the candidate as long as this value exists, at any exposure.
     pub forced_treatment: Arc<BTreeSet<Arc<str>>>,
     /// Users with a fixed arm, likewise.
@@ -78,8 +81,24 @@ pub enum Reason {
     Forced,
     /// The user is in the share that stays in control.
     Holdback,
+    /// The condition at this position of [`Admission::conditions`] needs an attribute that nobody sent.
+    AttributeMissing(u8),
+    /// The condition at this position is not met.
+    NotTargeted(u8),
+    /// The user is outside of the share of users that the rollout is for.
+    OutsideSegment,
     /// Nobody is in treatment: see [`Idle`].
     Idle(Idle),
+}
+
+impl Reason {
+    /// Whether the user is no part of the rollout, by [`Admission`].
+    pub fn is_outside(self) -> bool {
+        match self {
+            Self::AttributeMissing(_) | Self::NotTargeted(_) | Self::OutsideSegment => true,
+            Self::Split | Self::Forced | Self::Holdback | Self::Idle(_) => false,
+        }
+    }
 }
 
 /// What a user gets; borrows from the snapshot that answered.
@@ -95,12 +114,19 @@ pub struct Assignment<'s> {
     pub exposure: Exposure,
     /// Why this arm.
     pub reason: Reason,
+    /// The attribute that keeps the user out, where one does.
+    pub attribute: Option<&'s AttributeName>,
     /// The rollout and its generation, while one exposes a candidate.
     pub rollout: Option<(RolloutId, Generation)>,
 }
 
+pub mod admission;
 pub mod assign;
 pub mod snapshot;
+mod who;
+
+pub use admission::Admission;
+pub use who::Who;
 
 pub mod bucket;
 pub mod forced;

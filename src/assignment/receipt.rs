@@ -4,7 +4,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | format: 1, or 2 with the user's hash |
+//! | 1 | format: 1, 2 with the user's hash, or 3 for a user outside of the rollout |
 //! | 1 to 10 | rollout, LEB128 (seven bits a byte, least significant first) |
 //! | 1 to 10 | generation, likewise |
 //! | 1 | highest bit: 1 for treatment; the other seven: the user's cluster |
@@ -28,6 +28,8 @@ use std::fmt;
 const FORMAT: u8 = 1;
 /// The format with it.
 const HASHED_FORMAT: u8 = 2;
+/// The format of whoever does not enter; else like the first.
+const OUTSIDE_FORMAT: u8 = 3;
 /// Bytes of a user's hash.
 const HASH_BYTES: usize = 8;
 /// Longest LEB128 form of a `u64`, in bytes.
@@ -50,6 +52,8 @@ pub struct Receipt {
     pub cluster: Cluster,
     /// The user's hash, for users who are split by theirs.
     pub user: Option<UserHash>,
+    /// Whether the user is part of the rollout; what is observed of others does not count.
+    pub enters: bool,
 }
 
 /// Why a receipt was refused.
@@ -60,7 +64,7 @@ pub enum ReceiptError {
     Damaged,
     /// It has a format that this Serin does not know.
     #[error(
-        "the receipt has format {0}, and this server knows formats 1 and 2 only: ask for a new assignment"
+        "the receipt has format {0}, and this server knows formats 1 to 3 only: ask for a new assignment"
     )]
     UnknownFormat(u8),
     /// Its signature is not from this server's secret.
@@ -88,10 +92,10 @@ impl ReceiptKey {
     /// Signs a receipt, without allocation.
     pub fn issue(&self, receipt: &Receipt) -> ReceiptText {
         let mut writer = Writer::new();
-        writer.byte(if receipt.user.is_some() {
-            HASHED_FORMAT
-        } else {
-            FORMAT
+        writer.byte(match receipt.user {
+            _ if !receipt.enters => OUTSIDE_FORMAT,
+            Some(_) => HASHED_FORMAT,
+            None => FORMAT,
         });
         writer.varint(receipt.rollout.get());
         writer.varint(receipt.generation.get());
@@ -100,7 +104,7 @@ impl ReceiptKey {
             Arm::Treatment => TREATMENT_BIT,
         };
         writer.byte(arm_bit | receipt.cluster.get());
-        if let Some(UserHash(hash)) = receipt.user {
+        if let Some(UserHash(hash)) = receipt.user.filter(|_| receipt.enters) {
             hash.to_le_bytes().into_iter().for_each(|byte| writer.byte(byte));
         }
         let mac = siphash_2_4(self.0, writer.written());
@@ -123,7 +127,7 @@ impl ReceiptKey {
             .map_err(|_| ReceiptError::Damaged)?;
         let binary = &buffer[..length];
         let (&format, _) = binary.split_first().ok_or(ReceiptError::Damaged)?;
-        if !(FORMAT..=HASHED_FORMAT).contains(&format) {
+        if !(FORMAT..=OUTSIDE_FORMAT).contains(&format) {
             return Err(ReceiptError::UnknownFormat(format));
         }
         let (signed, mac) = binary
@@ -143,7 +147,7 @@ fn parse(signed: &[u8]) -> Option<Receipt> {
     let (generation, rest) = read_varint(rest)?;
     let (&arm_and_cluster, hash) = rest.split_first()?;
     let user = match (format, hash) {
-        (FORMAT, []) => None,
+        (FORMAT | OUTSIDE_FORMAT, []) => None,
         (HASHED_FORMAT, hash) => Some(UserHash(u64::from_le_bytes(hash.try_into().ok()?))),
         (_, _) => return None,
     };
@@ -157,6 +161,7 @@ fn parse(signed: &[u8]) -> Option<Receipt> {
         },
         cluster: Cluster::new(arm_and_cluster & CLUSTER_BITS)?,
         user,
+        enters: format != OUTSIDE_FORMAT,
     })
 }
 

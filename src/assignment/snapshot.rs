@@ -2,8 +2,8 @@
 
 use super::assign::assign;
 use super::siphash::last_word;
-use super::{Assignment, Route};
-use crate::ids::{PolicyName, UserKey};
+use super::{Assignment, Route, Who};
+use crate::ids::PolicyName;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -52,9 +52,9 @@ impl Snapshot {
         self.by_hash.get(policy).map(Arc::as_ref)
     }
 
-    /// What `user` gets under `policy`; none when there is no such policy.
-    pub fn assign(&self, policy: &str, user: UserKey<'_>) -> Option<Assignment<'_>> {
-        self.route(policy).map(|route| assign(route, user))
+    /// What `who` gets under `policy`; none when there is no such policy.
+    pub fn assign<'w>(&self, policy: &str, who: impl Into<Who<'w>>) -> Option<Assignment<'_>> {
+        self.route(policy).map(|route| assign(route, who))
     }
 }
 

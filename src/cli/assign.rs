@@ -19,6 +19,7 @@ const BATCH_USERS_MAX: usize = 1_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "$ serin assign order-status-answer anna bob"
+    "$ serin assign refund-assistant anna --attribute region=eu --attribute appVersion=2.4.0"
     "$ cut -f1 users.tsv | serin assign order-status-answer - --json | jq -r .arm | sort | uniq -c"
 ))]
 pub(crate) struct Assign {
@@ -27,8 +28,24 @@ pub(crate) struct Assign {
     policy: PolicyName,
     #[command(flatten)]
     users: UserArgs,
+    /// What is known about the users, such as `region=eu`, `seats=12` or `beta=true`; can be repeated.
+    /// Text that looks like a number takes quotes: `zip="01234"`
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
+    attributes: Vec<(String, Value)>,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// Reads `NAME=VALUE`; the value is what JSON makes of it, or else text.
+fn attribute(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "must be NAME=VALUE, such as `region=eu`".to_owned())?;
+    let value = match serde_json::from_str(value) {
+        Ok(read @ (Value::Bool(_) | Value::Number(_) | Value::String(_))) => read,
+        Ok(Value::Null | Value::Array(_) | Value::Object(_)) | Err(_) => Value::from(value),
+    };
+    Ok((name.to_owned(), value))
 }
 
 /// Runs the verb.
@@ -43,7 +60,7 @@ pub(crate) async fn run(args: &Assign) -> anyhow::Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
-        let outcomes = ask(&client, args.policy.as_str(), &batch).await?;
+        let outcomes = ask(&client, args, &batch).await?;
         if args.connection.json {
             print_lines(&batch, outcomes)?;
         } else {
@@ -53,10 +70,12 @@ pub(crate) async fn run(args: &Assign) -> anyhow::Result<()> {
 }
 
 /// One outcome for each user, none of them refused.
-async fn ask(client: &Client, policy: &str, users: &[String]) -> anyhow::Result<Vec<Value>> {
+async fn ask(client: &Client, args: &Assign, users: &[String]) -> anyhow::Result<Vec<Value>> {
+    let policy = args.policy.as_str();
+    let attributes: Value = args.attributes.iter().cloned().collect();
     let requests: Vec<Value> = users
         .iter()
-        .map(|user| json!({"policy": policy, "user": user}))
+        .map(|user| json!({"policy": policy, "user": user, "attributes": attributes}))
         .collect();
     let mut answer = client
         .post(&["v1", "assignments"], &json!({"requests": requests}))
@@ -110,8 +129,13 @@ fn print_table(users: &[String], outcomes: &[Value]) -> anyhow::Result<()> {
         };
         let reason = match assignment.reason.as_str() {
             "split" => FAINT,
-            "forced" | "holdback" => CAUTION,
+            "forced" | "holdback" | "attribute_missing" | "not_targeted" | "outside_segment" => CAUTION,
             _ => PLAIN,
+        };
+        let why = assignment.reason.replace('_', " ");
+        let why = match &assignment.attribute {
+            Some(attribute) => format!("{why}: {attribute}"),
+            None => why,
         };
         table.row([
             Cell::plain(&assignment.policy),
@@ -122,7 +146,7 @@ fn print_table(users: &[String], outcomes: &[Value]) -> anyhow::Result<()> {
                 || Cell::new(FAINT, NOTHING),
                 |version| Cell::plain(version.to_string()),
             ),
-            Cell::new(reason, assignment.reason.replace('_', " ")),
+            Cell::new(reason, why),
         ]);
     }
     screen::print(&table.render(""))?;

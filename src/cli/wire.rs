@@ -289,6 +289,7 @@ pub(crate) struct Assignment {
     pub(crate) label: String,
     pub(crate) version: Option<u32>,
     pub(crate) reason: String,
+    pub(crate) attribute: Option<String>,
 }
 
 /// Why one item of a request was refused.

@@ -30,7 +30,8 @@
 //!
 //! Everything is bounded: the table in bytes, the notices of the stream, the time to connect, to answer and
 //! to be silent, and the pause between two attempts. A policy that this version cannot read, because the
-//! server is newer, is an error for that policy alone.
+//! server is newer, is an error for that policy alone, and so is one whose rollout is for some users only (`targeting`,
+//! `group`, or a server's reserve).
 
 use crate::assignment::{Assignment, Reason};
 use crate::clock::Clock;
@@ -100,7 +101,9 @@ pub enum AssignError {
         policy: String,
     },
     /// The table has the policy in a form that this version does not know.
-    #[error("policy `{policy}` cannot be read, {why}: use a client of the server's version")]
+    #[error(
+        "policy `{policy}` cannot be assigned here, {why}: ask the server, or use a client of its version"
+    )]
     Unread {
         /// The policy.
         policy: String,

@@ -8,7 +8,7 @@ use super::trouble::Trouble;
 use crate::assignment::bucket::{Purpose, SECRET_BYTES, SplitKey, SplitSalt};
 use crate::assignment::forced::DIGEST_BYTES;
 use crate::assignment::line::Line;
-use crate::assignment::{Idle, Route, Served, Treatment};
+use crate::assignment::{Admission, Idle, Route, Served, Treatment};
 use crate::ids::{Exposure, Generation, InvalidId, Label, PolicyName, PromptName, Salt, Scheme, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -58,6 +58,8 @@ struct TreatmentWire {
     rollout: String,
     generation: u64,
     line: LineWire,
+    #[serde(default)]
+    restricted: bool,
     forced: ForcedWire,
 }
 
@@ -94,6 +96,8 @@ enum Unread {
     Idle(String),
     #[error("`{0}` is an unknown hash, or has no key or salt of its own")]
     Line(String),
+    #[error("its rollout is for some users only, whom the server alone can tell")]
+    Restricted,
     #[error("a key or digest has not {0} bytes of base64url")]
     Bytes(usize),
 }
@@ -141,6 +145,9 @@ fn entry(route: &RawValue) -> Result<Entry, Unread> {
 }
 
 fn treatment(policy: &PolicyName, wire: TreatmentWire) -> Result<Treatment, Unread> {
+    if wire.restricted {
+        return Err(Unread::Restricted);
+    }
     Ok(Treatment {
         served: served(&wire.label, wire.version)?,
         exposure: Exposure::from_ppm(wire.exposure_ppm)?,
@@ -149,6 +156,7 @@ fn treatment(policy: &PolicyName, wire: TreatmentWire) -> Result<Treatment, Unre
         generation: Generation::new(wire.generation),
         line: line(policy, wire.line)?,
         cluster_key: no_clusters(policy),
+        admission: Admission::default(),
         // They are known by digest alone.
         forced_treatment: Arc::default(),
         forced_control: Arc::default(),
@@ -237,6 +245,14 @@ mod tests {
             assert!(matches!(error, AssignError::Unread { .. }), "{error}");
             assert!(error.to_string().contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn a_rollout_for_some_users_only_is_left_to_the_server() {
+        let line = r#"{"scheme":"unleash","key":null,"salt":"s"},"restricted":true"#;
+        let table = table(text(line).as_bytes()).unwrap();
+        let error = table.assign("new", "anna").unwrap_err().to_string();
+        assert!(error.contains("ask the server"), "{error}");
     }
 
     #[test]

@@ -180,6 +180,24 @@ codes! {
     ForcedTwice "SRN124" Error "a user is forced twice"
     "The second entry adds nothing, and hides what was meant."
 
+    AttributeName "SRN125" Error "not the name of an attribute"
+    "What services send with a user as `attribute.NAME`: 1 to 64 letters, digits, `_`, `.` and `-`, with a \
+     letter or `_` first."
+
+    TargetingTest "SRN126" Error "not one test"
+    "Each entry of `targeting` has an `attribute` with one of `in`, `notIn`, `number` and `version`, or a \
+     `share` with its `salt`; a user enters who meets all entries."
+
+    TargetingValue "SRN127" Error "not a value that an attribute is compared with"
+    "`in` and `notIn` list values of one type, each of at most 256 bytes: a text is never equal to a number."
+
+    Comparison "SRN128" Error "not a comparison"
+    "`number` and `version` hold comparisons with blanks between them, all of which must hold. Versions are \
+     those of Semantic Versioning 2.0.0, with three numbers and in its order of precedence."
+
+    SegmentShare "SRN129" Error "the share is out of bounds"
+    "`share` is the part of users among whom the rollout is: above 0% and at most 100%."
+
     ExposureBounds "SRN130" Error "an exposure is out of bounds"
     "A step exposes more than 0% and at most 100% of the users."
 
@@ -375,6 +393,14 @@ codes! {
     SplitsCorrelate "SRN917" Warning "related salts draw related users"
     "`growthbook-v1` puts the salt last, where FNV-1a hardly mixes it, so that two rollouts with salts such as \
      `a` and `b` do not draw independent users, and one carries over into the other."
+
+    TargetingNobody "SRN918" Warning "nobody can meet a condition"
+    "An empty list, or comparisons that leave nothing between them, keep everybody out: the rollout would \
+     wait for observations for ever."
+
+    SdkCannotTarget "SRN919" Warning "SDKs that evaluate by themselves cannot follow"
+    "Users outside of a rollout are told apart with Serin's secret or by its own comparisons, so that such a \
+     policy is not published for SDKs that evaluate by themselves: they serve the default of the application."
 
     TrafficBelowPatience "SRN921" Warning "a step is not passed before the patience ends"
     "With the traffic that `--traffic` names, a candidate as good as today's version is not proved healthy \

@@ -6,6 +6,7 @@
 use crate::ids::{
     Actor, Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt, Scheme, Tick,
 };
+use crate::targeting::Condition;
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -80,6 +81,33 @@ pub struct AssignmentRules {
     pub holdback: Exposure,
     /// Users with a fixed arm; served, never counted.
     pub force: Forced,
+    /// Whom the rollout is for.
+    pub targeting: Targeting,
+}
+
+/// Whom a rollout is for; everybody by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Targeting {
+    /// What must hold of a user's attributes: every one of these, at most [`CONDITIONS_MAX`](document::CONDITIONS_MAX).
+    pub conditions: Vec<Condition>,
+    /// The share of users among whom the rollout is.
+    pub segment: Option<Segment>,
+}
+
+/// A share of users, drawn by a salt of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// How many of them: above nobody.
+    pub share: Exposure,
+    /// What draws them; `None` is the policy's name. Policies with the same salt have the same users.
+    pub salt: Option<Salt>,
+}
+
+impl Targeting {
+    /// Whether it leaves somebody out.
+    pub fn is_restricted(&self) -> bool {
+        !self.conditions.is_empty() || self.segment.is_some()
+    }
 }
 
 /// Users with a fixed arm; no user is in both sets.

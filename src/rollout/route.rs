@@ -1,10 +1,11 @@
 //! From a policy and the state of its rollout to the route that assignments are answered from.
 
 use super::{ObservedLabels, Phase, RolloutState};
+use crate::assignment::admission::Segment;
 use crate::assignment::bucket::{Purpose, SECRET_BYTES, SplitKey, SplitSalt};
 use crate::assignment::line::Line;
-use crate::assignment::{Idle, Route, Served, Treatment};
-use crate::ids::{Exposure, Version};
+use crate::assignment::{Admission, Idle, Route, Served, Treatment};
+use crate::ids::{Exposure, Salt, Version};
 use crate::policy::Policy;
 use std::sync::Arc;
 
@@ -20,6 +21,10 @@ pub fn route(
     secret: &[u8; SECRET_BYTES],
 ) -> Route {
     let stable = match state {
+        // Once promoted, the control label moves, and whoever is outside of the rollout is served by it.
+        Some(state) if state.phase.is_beyond_ladder() => labels
+            .and_then(|labels| labels.control.version)
+            .or(Some(state.stable)),
         Some(state) if !state.phase.is_over() => Some(state.stable),
         Some(_) | None => labels
             .and_then(|labels| labels.control.version)
@@ -60,9 +65,26 @@ fn treatment(policy: &Policy, state: &RolloutState, secret: &[u8; SECRET_BYTES])
         generation: state.generation,
         line: Line::new(policy.assignment.scheme, &policy.name, &salt, secret),
         cluster_key: SplitKey::derive(secret, Purpose::Cluster, &salt),
+        admission: admission(policy, secret),
         forced_treatment: Arc::new(policy.assignment.force.treatment.clone()),
         forced_control: Arc::new(policy.assignment.force.control.clone()),
     })
+}
+
+/// Who may enter; also after the promotion, when everybody has the candidate, so that the same users count.
+fn admission(policy: &Policy, secret: &[u8; SECRET_BYTES]) -> Admission {
+    let targeting = &policy.assignment.targeting;
+    let segment = targeting.segment.as_ref().map(|segment| {
+        let salt = segment.salt.as_ref().map_or(policy.name.as_str(), Salt::as_str);
+        Segment {
+            share: segment.share,
+            key: SplitKey::of_text(secret, Purpose::Segment, salt),
+        }
+    });
+    Admission {
+        conditions: targeting.conditions.clone().into(),
+        segment,
+    }
 }
 
 fn version_at_end(state: &RolloutState) -> Option<Version> {

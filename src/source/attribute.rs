@@ -181,11 +181,21 @@ pub(super) fn attribute(
         return Worth::Ignored(Ignored::ForcedUser);
     }
     if let Some(receipt) = observed.receipt {
+        if !receipt.enters {
+            return Worth::Ignored(Ignored::OutsideRollout);
+        }
         return counts(receipt.arm, receipt.cluster, Known::Receipt(receipt));
     }
     let (Some(user), Some(split)) = (observed.user, split) else {
         return Worth::Ignored(Ignored::NoRollout);
     };
+    match split.reason {
+        Reason::OutsideSegment => return Worth::Ignored(Ignored::OutsideRollout),
+        Reason::AttributeMissing(_) | Reason::NotTargeted(_) => {
+            return Worth::Ignored(Ignored::ReceiptNeeded);
+        }
+        Reason::Split | Reason::Forced | Reason::Holdback | Reason::Idle(_) => {}
+    }
     let claimed = if let Some(version) = observed.version {
         arm_of_version(version, context)
             .map(Some)

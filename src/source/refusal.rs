@@ -97,6 +97,10 @@ pub enum Ignored {
     RolloutEnded,
     /// The policy fixes this user's arm.
     ForcedUser,
+    /// The receipt, or the user's key, is of somebody outside of the rollout.
+    OutsideRollout,
+    /// The policy has conditions on attributes, and only a receipt tells whether this user meets them.
+    ReceiptNeeded,
     /// The version is neither the stable one nor the candidate.
     VersionNotInRollout,
     /// The label is neither of the policy's, or points at neither version.
@@ -107,10 +111,12 @@ pub enum Ignored {
 
 impl Ignored {
     /// All of them, in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::NoRollout,
         Self::RolloutEnded,
         Self::ForcedUser,
+        Self::OutsideRollout,
+        Self::ReceiptNeeded,
         Self::VersionNotInRollout,
         Self::LabelNotInRollout,
         Self::MetricsNotInRollout,
@@ -122,6 +128,8 @@ impl Ignored {
             Self::NoRollout => "no_rollout",
             Self::RolloutEnded => "rollout_ended",
             Self::ForcedUser => "forced_user",
+            Self::OutsideRollout => "outside_rollout",
+            Self::ReceiptNeeded => "receipt_needed",
             Self::VersionNotInRollout => "version_not_in_rollout",
             Self::LabelNotInRollout => "label_not_in_rollout",
             Self::MetricsNotInRollout => "metrics_not_in_rollout",

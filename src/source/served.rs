@@ -122,6 +122,7 @@ impl<'w> Servings<'w> {
                     arm,
                     cluster,
                     user: sight.map(|sight| sight.user),
+                    enters: true,
                 })
             }
             Worth::Ignored(_) => None,

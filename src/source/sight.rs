@@ -37,7 +37,11 @@ pub(super) fn sight(
     board: &Board,
 ) -> Option<Sight> {
     let planned = treatment.planned_share();
-    let is_split = reason.is_none_or(|reason| reason == Reason::Split);
+    let is_split = match known {
+        // A receipt is of somebody who enters, whatever their key alone would tell.
+        Known::Receipt(_) => reason != Some(Reason::Holdback),
+        Known::Claimed(_) | Known::Split(_) => reason.is_none_or(|reason| reason == Reason::Split),
+    };
     if !is_split || planned == Exposure::EVERYBODY {
         return None;
     }

@@ -7,7 +7,7 @@ use crate::ids::{
 use crate::policy::problem::{Problem, Severity, Span};
 use crate::policy::{
     Alpha, AnalysisRules, ArmLabels, AssignmentRules, Better, Forced, Gates, Margin, Metric, MetricKind,
-    OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step,
+    OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step, Targeting,
 };
 use crate::rollout::aftermath::Aftermath;
 use crate::rollout::{RolloutState, StayReason};
@@ -33,6 +33,7 @@ fn policy(name: &str) -> Policy {
             salt: None,
             holdback: Exposure::NOBODY,
             force: Forced::default(),
+            targeting: Targeting::default(),
         },
         steps: vec![Step {
             exposure: Exposure::EVERYBODY,

@@ -31,7 +31,7 @@ async fn world(policies: &'static [&'static str]) -> World {
 }
 
 /// Asks past the check against the document: these protocols are described by others.
-async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request = World::request("GET", path, headers, "");
     answer(world, request).await
 }

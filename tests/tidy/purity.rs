@@ -7,6 +7,7 @@ use crate::{Finding, Rule};
 const CORE: &[&str] = &[
     "ids",
     "spelling",
+    "targeting",
     "policy",
     "analysis",
     "assignment",

@@ -8,9 +8,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The core. It knows nothing of the shell.
     ("ids", &[]),
     ("spelling", &[]),
-    ("policy", &["ids", "spelling"]),
+    ("targeting", &[]),
+    ("policy", &["ids", "spelling", "targeting"]),
     ("analysis", &["ids", "policy"]),
-    ("assignment", &["ids"]),
+    ("assignment", &["ids", "targeting"]),
     ("prompt", &["ids", "spelling"]),
     ("rollout", &["ids", "policy", "analysis", "assignment"]),
     (
@@ -83,6 +84,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "api",
         &[
             "ids",
+            "targeting",
             "policy",
             "analysis",
             "assignment",
@@ -161,6 +163,7 @@ const BELOW_CLI: &[&str] = &[
 const EVERYTHING: &[&str] = &[
     "figures",
     "ids",
+    "targeting",
     "policy",
     "analysis",
     "assignment",

@@ -8,7 +8,7 @@ use crate::ids::{
 use crate::policy::{
     Alpha, AmountScale, AnalysisRules, ArmLabels, AssignmentRules, Better, Feed, Forced, Gates,
     LatencyStatistic, Margin, Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy,
-    Quantile, Quantiles, Role, TimeUnit,
+    Quantile, Quantiles, Role, Targeting, TimeUnit,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -56,6 +56,7 @@ fn policy(metrics: Vec<Metric>) -> Policy {
             salt: None,
             holdback: Exposure::NOBODY,
             force: Forced::default(),
+            targeting: Targeting::default(),
         },
         steps: vec![],
         watch: SignedDuration::ZERO,

@@ -55,13 +55,13 @@ pub(super) async fn evaluate_all(
     let headers = request.headers().clone();
     let body = body(&app, request).await?;
     let context = context(&body)?;
-    let user = context.user()?;
+    let who = context.who()?;
     let snapshot = app.controller.snapshot();
     let wholes = context.serin_assignments.unwrap_or(false);
     let mut flags = Vec::with_capacity(snapshot.routes().len() * if wholes { 2 } else { 1 });
     for route in snapshot.routes() {
         let policy = route.policy.as_str();
-        let assignment = assignments::view(&app, &snapshot, policy, user)?;
+        let assignment = assignments::view(&app, &snapshot, policy, who)?;
         if wholes {
             let key = Cow::Owned(format!("{policy}{WHOLE}"));
             flags.push(EvaluationView::new(key, assignment.clone(), true));

@@ -18,6 +18,7 @@
 
 mod address;
 mod bulk;
+mod context;
 mod events;
 mod refusal;
 mod request;

@@ -1,12 +1,14 @@
 //! Who asks, and for whom.
 
+use super::context::ContextView;
 use super::refusal::{ErrorCode, Refusal};
-use super::views::{ContextView, RequestView};
+use super::views::RequestView;
 use crate::api::App;
 use crate::api::access::{Permit, bearer};
 use crate::api::body::{self, Decoded};
 use crate::api::extract::{MediaType, media_type};
 use crate::api::strict::Strict;
+use crate::assignment::Who;
 use crate::ids::UserKey;
 use crate::store::Scope;
 use axum::extract::{FromRequestParts, Request};
@@ -59,15 +61,19 @@ pub(super) fn context(body: &[u8]) -> Result<ContextView<'_>, Refusal> {
 
 impl ContextView<'_> {
     /// Whom to evaluate for.
-    pub(super) fn user(&self) -> Result<UserKey<'_>, Refusal> {
+    pub(super) fn who(&self) -> Result<Who<'_>, Refusal> {
         let key = self.targeting_key.as_deref().unwrap_or_default();
         if key.is_empty() {
             let details = "the context has no `targetingKey`: set it to the user's key";
             return Err(Refusal::invalid(ErrorCode::TargetingKeyMissing, details));
         }
-        UserKey::new(key).map_err(|refused| {
+        let user = UserKey::new(key).map_err(|refused| {
             let details = format!("`targetingKey` {}", refused.rule());
             Refusal::invalid(ErrorCode::InvalidContext, details)
+        })?;
+        Ok(Who {
+            user,
+            attributes: &self.attributes,
         })
     }
 }

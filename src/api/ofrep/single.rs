@@ -68,7 +68,7 @@ async fn answer(app: &App, key: &str, request: Request) -> Result<Response, Refu
     if snapshot.route(policy).is_none() {
         return Err(unknown(policy));
     }
-    let assignment = assignments::view(app, &snapshot, policy, context.user()?)?;
+    let assignment = assignments::view(app, &snapshot, policy, context.who()?)?;
     let view = EvaluationView::new(Cow::Borrowed(key), assignment, whole);
     let no_store = HeaderValue::from_static("no-store");
     Ok(([(header::CACHE_CONTROL, no_store)], Json(view)).into_response())

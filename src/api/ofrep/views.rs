@@ -1,6 +1,7 @@
 //! OFREP's shapes.
 
-use crate::api::schema::{ArmText, AssignmentReasonText, RolloutIdText, UserKeyText, VersionNumber};
+use super::context::ContextView;
+use crate::api::schema::{ArmText, AssignmentReasonText, RolloutIdText, VersionNumber};
 use crate::api::views::assignment::AssignmentView;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -17,21 +18,6 @@ pub(super) struct RequestView<'a> {
     #[serde(borrow, default)]
     #[schema(inline, required, nullable = false)]
     pub(super) context: Option<ContextView<'a>>,
-}
-
-/// What is known about the user; of its other properties none is read.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = OfrepContext)]
-pub(super) struct ContextView<'a> {
-    /// The user.
-    #[serde(borrow, default)]
-    #[schema(value_type = UserKeyText, inline, required, nullable = false)]
-    pub(super) targeting_key: Option<Cow<'a, str>>,
-    /// Whether `evaluate/flags` gives every assignment as an object too, under `{policy}.assignment`.
-    #[serde(default)]
-    #[schema(value_type = Option<bool>, nullable = false)]
-    pub(super) serin_assignments: Option<bool>,
 }
 
 /// What a user gets.
@@ -119,8 +105,8 @@ impl<'a> EvaluationView<'a> {
 fn reason(word: &str) -> &'static str {
     let [fixed, matched, split, unknown] = REASONS;
     match word {
-        "split" | "holdback" => split,
-        "forced" => matched,
+        "split" | "holdback" | "outside_segment" => split,
+        "forced" | "attribute_missing" | "not_targeted" => matched,
         "no_rollout" | "pending" | "rolled_back" | "promoted" => fixed,
         _ => unknown,
     }

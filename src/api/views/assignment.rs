@@ -6,16 +6,21 @@ use crate::api::schema::{
 use crate::assignment::receipt::ReceiptText;
 use crate::assignment::{Assignment, Idle, Reason, Route, Served, Treatment};
 use crate::ids::{Label, RolloutId, Version};
+use crate::targeting::Attribute;
 use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use utoipa::ToSchema;
 
 /// Every word that [`reason_word`] gives.
-pub const REASON_WORDS: [&str; 7] = [
+pub const REASON_WORDS: [&str; 10] = [
     "split",
     "forced",
     "holdback",
+    "attribute_missing",
+    "not_targeted",
+    "outside_segment",
     "no_rollout",
     "pending",
     "rolled_back",
@@ -28,6 +33,9 @@ pub fn reason_word(reason: Reason) -> &'static str {
         Reason::Split => "split",
         Reason::Forced => "forced",
         Reason::Holdback => "holdback",
+        Reason::AttributeMissing(_) => "attribute_missing",
+        Reason::NotTargeted(_) => "not_targeted",
+        Reason::OutsideSegment => "outside_segment",
         Reason::Idle(Idle::NoRollout) => "no_rollout",
         Reason::Idle(Idle::Pending) => "pending",
         Reason::Idle(Idle::RolledBack) => "rolled_back",
@@ -57,6 +65,10 @@ pub struct AssignmentView<'a> {
     /// Why this arm.
     #[schema(value_type = AssignmentReasonText)]
     pub reason: &'static str,
+    /// The attribute that keeps the user out, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 64, nullable = false)]
+    pub attribute: Option<Cow<'a, str>>,
     /// The rollout; null while none exposes a candidate.
     #[serde(serialize_with = "text")]
     #[schema(value_type = Option<RolloutIdText>)]
@@ -85,6 +97,7 @@ impl<'a> AssignmentView<'a> {
             version: assignment.served.version.map(Version::get),
             exposure: assignment.exposure.ratio(),
             reason: reason_word(assignment.reason),
+            attribute: assignment.attribute.map(|name| Cow::Borrowed(name.as_str())),
             rollout: assignment.rollout.map(|(rollout, _)| rollout),
             receipt,
         }
@@ -95,6 +108,7 @@ impl<'a> AssignmentView<'a> {
         AssignmentView {
             policy: Cow::Owned(self.policy.into_owned()),
             label: Cow::Owned(self.label.into_owned()),
+            attribute: self.attribute.map(|name| Cow::Owned(name.into_owned())),
             ..self
         }
     }
@@ -117,6 +131,33 @@ pub struct AssignmentRequest {
     pub policy: String,
     /// The user: 1 to 256 bytes of UTF-8.
     pub user: String,
+    /// What is known about the user, for policies with targeting; at most 64.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, AttributeBody>,
+}
+
+/// What an attribute is.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Attribute)]
+pub enum AttributeBody {
+    /// A truth value.
+    Truth(bool),
+    /// A number.
+    Number(f64),
+    /// A text of at most 256 bytes.
+    Text(String),
+}
+
+impl AttributeBody {
+    /// The attribute.
+    pub fn attribute(&self) -> Attribute<'_> {
+        match self {
+            Self::Truth(truth) => Attribute::Truth(*truth),
+            Self::Number(number) => Attribute::Number(*number),
+            Self::Text(text) => Attribute::Text(Cow::Borrowed(text)),
+        }
+    }
 }
 
 /// An assignment, or why there is none.

@@ -1,6 +1,7 @@
 //! What is asked of prompts of the embedded registry.
 
 use super::Whole;
+use super::assignment::AttributeBody;
 use super::prompt::{ChatItemView, KindView, MessageView, PlaceholderView, TemplateView};
 use crate::api::schema::{
     DatasetText, DnsLabel, LabelText, PromptNameText, ReasonText, Scores, SemanticVersionText, UserKeyText,
@@ -156,6 +157,9 @@ pub struct CompileBody {
     /// The policy that assigns; needed where several steer the prompt.
     #[schema(value_type = Option<DnsLabel>)]
     pub policy: Option<String>,
+    /// What is known about that user, for policies with targeting; at most 64.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, AttributeBody>,
     /// Where the prompt is; with a user that of the policy, else Serin's own.
     #[schema(value_type = Option<DnsLabel>)]
     pub registry: Option<String>,

@@ -66,6 +66,8 @@ pub struct TableTreatmentView<'s> {
     pub generation: u64,
     /// Where users lie.
     pub line: LineView<'s>,
+    /// Whether the rollout is for some users only, whom the server alone can tell: ask it for them.
+    pub restricted: bool,
     /// Users with a fixed arm.
     pub forced: ForcedView,
 }
@@ -127,6 +129,7 @@ impl<'s> From<&'s Treatment> for TableTreatmentView<'s> {
             rollout: treatment.rollout.to_string(),
             generation: treatment.generation.get(),
             line: (&treatment.line).into(),
+            restricted: treatment.admission.is_restricted(),
             forced: ForcedView {
                 treatment: digests(&treatment.forced_treatment),
                 control: digests(&treatment.forced_control),

@@ -177,6 +177,8 @@ fn why_ignored(reason: Ignored) -> &'static str {
         Ignored::NoRollout => "nobody was in treatment",
         Ignored::RolloutEnded => "receipts of another rollout",
         Ignored::ForcedUser => "users whose arm the policy fixes",
+        Ignored::OutsideRollout => "users outside of the rollout",
+        Ignored::ReceiptNeeded => "no receipt, which a policy with conditions on attributes needs",
         Ignored::VersionNotInRollout => "other versions",
         Ignored::LabelNotInRollout => "other labels",
         Ignored::MetricsNotInRollout => "metrics that the policy does not have",

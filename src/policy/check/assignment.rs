@@ -57,11 +57,13 @@ pub(super) fn check(
     let force = document
         .force
         .resolve(Forced::default(), |located| forced(&located.value, problems));
+    let targeting = super::targeting::check(document, problems);
     Some(AssignmentRules {
         scheme: scheme?,
         salt: salt?,
         holdback: holdback?,
         force: force?,
+        targeting: targeting?,
     })
 }
 

@@ -27,6 +27,7 @@ mod measure;
 mod metrics;
 mod names;
 pub(in crate::policy) mod steps;
+mod targeting;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -210,6 +211,9 @@ impl Parts {
         lint::steps(spec, analysis.as_ref(), problems);
         lint::scheme(spec, problems);
         lint::sdks(spec, problems);
+        if let Some(rules) = &assignment {
+            lint::targeting(spec, &rules.targeting, problems);
+        }
         lint::approval(spec, problems);
         lint::notify(spec, problems);
         Self {

@@ -4,6 +4,7 @@ use super::super::problem::Span;
 use super::super::quantity::Percentage;
 use super::super::sdk::Sdk;
 use super::read::Given;
+use super::targeting::{CONDITIONS_MAX, TargetingDocument};
 use super::value::{ForcedUser, Items};
 use crate::ids::Scheme;
 use schemars::JsonSchema;
@@ -37,6 +38,10 @@ pub(crate) struct AssignmentDocument {
     /// users into other arms.
     #[schemars(default)]
     pub(crate) sdks: Given<Items<Sdk, 0, SDKS_MAX>>,
+    /// Whom the rollout is for: users who meet every one of these; the others are served the stable version
+    /// and not counted. Without it, everybody.
+    #[schemars(default)]
+    pub(crate) targeting: Given<Items<TargetingDocument, 0, CONDITIONS_MAX>>,
 }
 
 /// Users with a fixed arm.

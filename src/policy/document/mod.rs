@@ -20,9 +20,11 @@ pub(crate) use gates::{ApprovalDocument, EvaluationDocument, GatesDocument};
 pub(crate) use metric::MetricDocument;
 use read::Section;
 pub(crate) use read::{Given, Located};
+pub(crate) use targeting::{CONDITION_VALUES_MAX, TargetingDocument};
 
 pub use assignment::FORCED_USERS_MAX;
 pub use node::FILE_BYTES_MAX;
+pub use targeting::CONDITIONS_MAX;
 
 mod assignment;
 mod clients;
@@ -31,6 +33,7 @@ mod metric;
 mod node;
 mod read;
 pub(crate) mod suggest;
+pub(crate) mod targeting;
 #[cfg(test)]
 mod tests;
 pub(crate) mod value;
@@ -305,6 +308,16 @@ section! {
         optional holdback "holdback",
         optional force "force",
         optional sdks "sdks",
+        optional targeting "targeting",
+    }
+    TargetingDocument at "spec.assignment.targeting[]" {
+        optional attribute "attribute",
+        optional one_of "in",
+        optional none_of "notIn",
+        optional number "number",
+        optional version "version",
+        optional share "share",
+        optional salt "salt",
     }
     ForceDocument at "spec.assignment.force" {
         optional treatment "treatment",

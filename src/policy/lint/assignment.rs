@@ -5,6 +5,7 @@ use super::super::document::{Located, SpecDocument};
 use super::super::problem::Problems;
 use super::super::quantity::Percentage;
 use crate::ids::{Exposure, Scheme};
+use crate::policy::Targeting;
 
 /// A scheme that is too coarse for what the policy says, or that draws related users again.
 pub(crate) fn scheme(spec: &SpecDocument, problems: &mut Problems) {
@@ -87,5 +88,35 @@ pub(crate) fn sdks(spec: &SpecDocument, problems: &mut Problems) {
                 "use ASCII user keys, such as ids, or let such applications ask over OFREP or HTTP",
             );
         }
+    }
+}
+
+/// Conditions that keep everybody out, and SDKs that cannot follow any.
+pub(crate) fn targeting(spec: &SpecDocument, targeting: &Targeting, problems: &mut Problems) {
+    let Some(assignment) = spec.assignment.value() else {
+        return;
+    };
+    let entries = assignment.targeting.value();
+    let entries = entries.into_iter().flat_map(|entries| entries.usable());
+    let conditions = entries.filter(|(_, entry)| entry.value.share.is_absent());
+    for ((_, entry), condition) in conditions.zip(&targeting.conditions) {
+        if condition.test.is_contradiction() {
+            problems.add_with_help(
+                Code::TargetingNobody,
+                entry.span,
+                format!("no `{}` meets this condition", condition.attribute),
+                "mend it, or remove the entry",
+            );
+        }
+    }
+    if let Some(sdks) = assignment.sdks.located().filter(|sdks| sdks.value.len() > 0)
+        && targeting.is_restricted()
+    {
+        problems.add_with_help(
+            Code::SdkCannotTarget,
+            sdks.span,
+            "a policy with `targeting` is not published for SDKs that evaluate by themselves",
+            "let these applications ask over OFREP or HTTP",
+        );
     }
 }

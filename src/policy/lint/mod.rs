@@ -11,7 +11,7 @@ use super::{AnalysisRules, ArmLabels, Better, Metric, OnInconclusive, OnNoData, 
 use crate::ids::Exposure;
 
 mod assignment;
-pub(crate) use assignment::{scheme, sdks};
+pub(crate) use assignment::{scheme, sdks, targeting};
 
 /// Fewest verdicts that make a bake worth its name.
 const VERDICTS_PER_BAKE_MIN: i32 = 3;

@@ -8,7 +8,7 @@ use crate::analysis::{ArmEvidence, Assessment, Blame, DataQuality, Evidence, Ver
 use crate::ids::{Exposure, Justification, Salt, Scheme, Tick};
 use crate::policy::{
     Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Clients, Feed, Forced, Gates,
-    Margin, Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step,
+    Margin, Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step, Targeting,
 };
 use jiff::SignedDuration;
 
@@ -42,6 +42,7 @@ fn policy() -> Policy {
             salt: None::<Salt>,
             holdback: Exposure::NOBODY,
             force: Forced::default(),
+            targeting: Targeting::default(),
         },
         steps: vec![step(50_000, false), step(500_000, true), step(1_000_000, false)],
         watch: HOUR,

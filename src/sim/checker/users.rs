@@ -57,7 +57,15 @@ impl Watched {
                 (Reason::Split, Arm::Control) => {
                     seen.control_to = seen.control_to.max(Some(assignment.exposure));
                 }
-                (Reason::Forced | Reason::Holdback | Reason::Idle(_), _) => {}
+                (
+                    Reason::Forced
+                    | Reason::Holdback
+                    | Reason::AttributeMissing(_)
+                    | Reason::NotTargeted(_)
+                    | Reason::OutsideSegment
+                    | Reason::Idle(_),
+                    _,
+                ) => {}
             }
             if seen
                 .control_to

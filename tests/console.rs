@@ -5,6 +5,8 @@
 mod access;
 #[path = "console/pages.rs"]
 mod pages;
+#[path = "console/playground.rs"]
+mod playground;
 #[path = "console/prompts.rs"]
 mod prompts;
 #[path = "console/rollouts.rs"]

@@ -6,6 +6,7 @@ use crate::api::{self, App};
 use crate::caches::{self, Keeper};
 use crate::clock::Clock;
 use crate::config::{LangfuseSettings, RegistryKind, Settings};
+use crate::console::playground::Model;
 use crate::console::{self, Console, recorder};
 use crate::controller::book::PolicyBook;
 use crate::controller::{self, Controller, ControllerSide};
@@ -111,7 +112,9 @@ impl Server {
         let app = app.with_allowed_origins(settings.allowed_origins.clone());
         let app = Arc::new(app.with_langfuses(langfuses));
         keep_up(&app, &store, keepers);
-        let pages = console::routes(Arc::new(Console::new(Arc::clone(&app), &secret)));
+        let model = settings.playground.as_ref().map(Model::new).transpose()?;
+        let console = Console::new(Arc::clone(&app), &secret).with_model(model);
+        let pages = console::routes(Arc::new(console));
         let router = api::wrap(api::routes().merge(pages), Arc::clone(&app));
         let (stop, stopped) = watch::channel(false);
         let (stop_controller, controller_stopped) = oneshot::channel();

@@ -1,6 +1,7 @@
 //! The settings file as YAML has it.
 
 use super::caches;
+use super::playground;
 use super::registries::Entry;
 use super::{AllowedOrigin, LimitArgs, SettingsError, parse_duration};
 use crate::ids::RegistryName;
@@ -25,6 +26,7 @@ pub(super) struct Document {
     pub(super) secret_file: Option<PathBuf>,
     pub(super) registries: BTreeMap<RegistryName, Entry>,
     pub(super) redis: Vec<caches::Entry>,
+    pub(super) playground: Option<playground::Entry>,
     pub(super) allowed_origins: Vec<AllowedOrigin>,
     pub(super) limits: LimitArgs,
     pub(super) shutdown_grace: Option<Duration>,
@@ -42,6 +44,7 @@ struct Wire {
     secret_file: Option<PathBuf>,
     registries: BTreeMap<Name, Entry>,
     redis: Vec<caches::Entry>,
+    playground: Option<playground::Entry>,
     #[serde(deserialize_with = "origins")]
     allowed_origins: Vec<AllowedOrigin>,
     limits: Limits,
@@ -216,6 +219,7 @@ impl From<Wire> for Document {
             secret_file: wire.secret_file,
             registries,
             redis: wire.redis,
+            playground: wire.playground,
             allowed_origins: wire.allowed_origins,
             limits: LimitArgs {
                 body_bytes_max: wire.limits.body_bytes_max,

@@ -6,6 +6,7 @@
 mod caches;
 mod document;
 mod origins;
+mod playground;
 mod registries;
 
 use crate::ids::RegistryName;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use self::caches::{RedisSettings, Then};
 pub use self::origins::{AllowedOrigin, AllowedOrigins};
+pub use self::playground::{MODEL_BYTES_MAX, PlaygroundSettings, is_model};
 pub use self::registries::{Hidden, LangfuseSettings, RegistryKind};
 
 /// The settings file that is read when it exists and no other is named.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub registries: BTreeMap<RegistryName, RegistryKind>,
     /// Caches of applications that follow labels; none by default.
     pub redis: Vec<RedisSettings>,
+    /// The model that the console's playground may call; none by default.
+    pub playground: Option<PlaygroundSettings>,
     /// The origins whose pages may read assignments; nobody's by default.
     pub allowed_origins: AllowedOrigins,
     /// What clients may ask for.
@@ -67,7 +71,7 @@ pub struct Limits {
     pub requests_in_flight_max: usize,
     /// Most open connections.
     pub connections_max: usize,
-    /// Most clients that follow `/v1/events` at once.
+    /// Most clients that follow `/v1/events`, or an open page of the console, at once.
     pub event_subscribers_max: usize,
     /// Most clients that wait for changes of assignments at once, in the protocols of flag SDKs.
     pub assignment_subscribers_max: usize,
@@ -83,7 +87,7 @@ impl Default for Limits {
             observations_max: 10_000,
             requests_in_flight_max: 1_024,
             connections_max: 8_192,
-            event_subscribers_max: 64,
+            event_subscribers_max: 512,
             assignment_subscribers_max: 4_096,
             request_timeout: Duration::from_secs(10),
         }
@@ -152,7 +156,7 @@ pub struct LimitArgs {
     /// Most open connections [default: 8192]
     #[arg(long, env = "SERIN_CONNECTIONS_MAX", value_parser = parse_size, value_name = "COUNT")]
     pub connections_max: Option<usize>,
-    /// Most clients that follow /v1/events at once [default: 64]
+    /// Most clients that follow /v1/events or look at an open page at once [default: 512]
     #[arg(long, env = "SERIN_EVENT_SUBSCRIBERS_MAX", value_parser = parse_size, value_name = "COUNT")]
     pub event_subscribers_max: Option<usize>,
     /// Most clients that wait for changes of assignments at once [default: 4096]
@@ -246,6 +250,10 @@ impl Settings {
             secret,
             registries: registries(document.registries, environment)?,
             redis: caches::resolve(document.redis, environment)?,
+            playground: document
+                .playground
+                .map(|entry| entry.resolve(environment))
+                .transpose()?,
             allowed_origins: if args.allowed_origins.is_empty() {
                 document.allowed_origins.into_iter().collect()
             } else {

@@ -122,7 +122,7 @@ enum Kind {
 }
 
 #[derive(Debug)]
-struct BaseUrl(Url);
+pub(super) struct BaseUrl(pub(super) Url);
 
 impl<'de> Deserialize<'de> for BaseUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -229,3 +229,46 @@ fn the_secret_comes_from_the_environment_or_a_file_and_is_never_shown() {
         );
     }
 }
+
+#[test]
+fn a_playground_names_its_model_and_where_its_key_is() {
+    let resolve = |text: &str| {
+        let environment = |name: &str| (name == "KEY").then(|| "sk-1".to_owned());
+        Settings::resolve(
+            args(&["--config", file(text).path().to_str().unwrap()]),
+            &environment,
+        )
+    };
+    let whole =
+        "playground: {baseUrl: 'https://models.example.org/v1', key: {env: KEY}, model: small, timeout: 5s}";
+    let playground = resolve(whole).unwrap().playground.unwrap();
+    assert_eq!(playground.base_url.as_str(), "https://models.example.org/v1");
+    assert_eq!(playground.key, Some(Hidden("sk-1".to_owned())));
+    assert_eq!(playground.model.as_deref(), Some("small"));
+    assert_eq!(playground.timeout, Duration::from_secs(5));
+    let least = resolve("playground: {baseUrl: 'http://localhost:11434/v1'}").unwrap();
+    assert_eq!(least.playground.unwrap().timeout, Duration::from_secs(60));
+    for (text, why) in [
+        ("playground: {}", "missing field `baseUrl`"),
+        ("playground: {baseUrl: 'ftp://x'}", "must begin with `http://`"),
+        (
+            "playground: {baseUrl: 'http://x', key: sk-1}",
+            "must name the variable or file",
+        ),
+        (
+            "playground: {baseUrl: 'http://x', key: {env: NONE}}",
+            "`NONE` is not set",
+        ),
+        (
+            "playground: {baseUrl: 'http://x', model: ''}",
+            "must be 1 to 256 bytes",
+        ),
+        (
+            "playground: {baseUrl: 'http://x', timeout: 10m}",
+            "`timeout` must be from 1s to 300s",
+        ),
+    ] {
+        let refused = resolve(text).unwrap_err().to_string();
+        assert!(refused.contains(why), "{text}: {refused}");
+    }
+}

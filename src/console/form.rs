@@ -6,7 +6,7 @@ use axum::Form;
 use axum::extract::{FromRequest as _, Request};
 
 /// Most fields of one form.
-const FIELDS_MAX: usize = 300;
+const FIELDS_MAX: usize = 1_500;
 
 /// The fields of a form, in order.
 #[derive(Debug, Default)]
@@ -30,4 +30,15 @@ impl Fields {
         let found = self.0.iter().find(|(field, _)| field == name);
         found.map(|(_, value)| value.as_str())
     }
+
+    /// The fields whose names begin so, without that beginning.
+    pub(super) fn starting_with<'f>(&'f self, prefix: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
+        let fields = self.0.iter();
+        fields.filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+}
+
+/// A text as one line, without blanks around it.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -15,6 +15,7 @@ mod form;
 mod frame;
 mod numbers;
 mod overview;
+pub mod playground;
 mod policy;
 mod prompt;
 pub mod recorder;
@@ -24,6 +25,7 @@ mod sign_in;
 mod visitor;
 mod words;
 
+use self::playground::Model;
 use self::session::Sessions;
 use crate::api::App;
 use crate::controller::Board;
@@ -42,6 +44,8 @@ const FORM_BYTES_MAX: usize = 1024 * 1024;
 pub struct Console {
     app: Arc<App>,
     sessions: Sessions,
+    /// What the playground asks; none where it only compiles.
+    model: Option<Arc<Model>>,
 }
 
 impl Console {
@@ -50,6 +54,16 @@ impl Console {
         Self {
             app,
             sessions: Sessions::new(secret),
+            model: None,
+        }
+    }
+
+    /// With a model that the playground may ask.
+    #[must_use]
+    pub fn with_model(self, model: Option<Model>) -> Self {
+        Self {
+            model: model.map(Arc::new),
+            ..self
         }
     }
 
@@ -71,6 +85,10 @@ pub fn routes(console: Arc<Console>) -> Router<Arc<App>> {
         .route("/policies/{policy}", get(policy::show))
         .route("/prompts", get(prompt::list))
         .route("/prompts/{prompt}", get(prompt::show))
+        .route(
+            "/prompts/{prompt}/playground",
+            get(playground::show).post(playground::work),
+        )
         .route("/rollouts/{rollout}", get(rollout::show))
         .route(
             "/rollouts/{rollout}/{verb}",

@@ -10,7 +10,7 @@ use crate::ids::Actor;
 use crate::store::Scope;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -46,6 +46,22 @@ impl Seat {
         seat.is_new = true;
         seat.secure = self.secure;
         Ok(seat)
+    }
+
+    /// An answer that keeps the name that a form asked for, where nothing said before who it is.
+    pub(super) fn remembered(
+        &self,
+        console: &Console,
+        name: &str,
+        mut response: Response,
+    ) -> Result<Response, PageError> {
+        if self.actor.is_none() {
+            let seat = self.taken_by(console, Who::Named(name.to_owned()))?;
+            if let Ok(cookie) = HeaderValue::from_str(&seat.cookie(console)) {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+        }
+        Ok(response)
     }
 
     fn of(console: &Console, session: Session) -> Self {

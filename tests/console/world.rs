@@ -10,6 +10,7 @@ use serin::api::access::{Access, AccessMode, new_token};
 use serin::api::{self, App, Parts};
 use serin::clock::{Clock, ManualClock};
 use serin::config::Limits;
+use serin::console::playground::Model;
 use serin::console::{self, Console};
 use serin::controller::book::PolicyBook;
 use serin::controller::{self, Controller};
@@ -61,6 +62,15 @@ impl World {
 
     /// A server with these policies and tokens.
     pub(crate) async fn with(policies: &[&str], tokens: &[(&str, &str, Scope)]) -> Self {
+        Self::build(policies, tokens, None).await
+    }
+
+    /// The same with a model that the playground may ask.
+    pub(crate) async fn build(
+        policies: &[&str],
+        tokens: &[(&str, &str, Scope)],
+        model: Option<Model>,
+    ) -> Self {
         let start: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
         let manual = ManualClock::starting_at(start);
         let clock = Clock::Manual(manual.clone());
@@ -103,7 +113,7 @@ impl World {
             limits: Limits::default(),
             hooks: BTreeMap::new(),
         }));
-        let pages = console::routes(Arc::new(Console::new(app.clone(), &secret)));
+        let pages = console::routes(Arc::new(Console::new(app.clone(), &secret).with_model(model)));
         let mut world = Self {
             router: api::wrap(api::routes().merge(pages), app),
             clock: manual,
@@ -140,13 +150,27 @@ impl World {
         }
     }
 
+    /// What the API shows.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let request = Request::get(path).header("host", HOST);
+        let answer = answer(&self.router, request.body(Body::empty()).unwrap()).await;
+        serde_json::from_str(&answer.ok()).unwrap()
+    }
+
     /// Asks the API for something.
     pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
-        let request = Request::post(path)
+        self.post_as("", path, body).await
+    }
+
+    /// The same with a token.
+    pub(crate) async fn post_as(&self, token: &str, path: &str, body: Value) -> Value {
+        let mut request = Request::post(path)
             .header("host", HOST)
-            .header("content-type", "application/json")
-            .body(Body::from(body.to_string()))
-            .unwrap();
+            .header("content-type", "application/json");
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Body::from(body.to_string())).unwrap();
         let answer = answer(&self.router, request).await;
         assert!(answer.status.is_success(), "{} {}", answer.status, answer.text);
         serde_json::from_str(&answer.text).unwrap()

@@ -185,6 +185,7 @@ async fn start_server(home: &Path, seed: u64) -> anyhow::Result<Server> {
         secret: Some(Secret(sha2::Sha256::digest(seed.to_le_bytes()).into())),
         registries: BTreeMap::from([(embedded, RegistryKind::Embedded)]),
         redis: Vec::new(),
+        playground: None,
         allowed_origins: AllowedOrigins::default(),
         limits: Limits::default(),
         shutdown_grace: SHUTDOWN_GRACE,

@@ -6,8 +6,8 @@ use crate::analysis::Verdict;
 use crate::api::access::{Operate, local_actor};
 use crate::api::problem::{Code, Problem};
 use crate::console::Console;
+use crate::console::form::one_line;
 use crate::console::frame::{Frame, PageError, Section, not_found, seated};
-use crate::console::session::Who;
 use crate::console::visitor::{Posted, Visitor};
 use crate::console::words::{Prose, capital};
 use crate::figures;
@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::rollout::{Command, Phase, RolloutState, Verb};
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use std::sync::Arc;
 
@@ -68,8 +68,7 @@ pub(in crate::console) async fn carry_out(
     let known = Known::find(&console, &id).await?;
     let name = fields.get("actor").unwrap_or_default().trim();
     let reason = fields.get("reason").unwrap_or_default();
-    // Browsers send line breaks in a text area as two characters each; a reason has one line.
-    let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    let reason = one_line(reason);
     let asked = async {
         let actor = actor(visitor.seat.actor.as_ref(), name)?;
         let reason = Justification::new(&reason)
@@ -86,14 +85,8 @@ pub(in crate::console) async fn carry_out(
     match asked.await {
         Ok(state) => {
             let target = format!("/rollouts/{}?done={}", state.id, verb.as_str());
-            let mut response = Redirect::to(&target).into_response();
-            if visitor.seat.actor.is_none() {
-                let seat = visitor.seat.taken_by(&console, Who::Named(name.to_owned()))?;
-                if let Ok(cookie) = HeaderValue::from_str(&seat.cookie(&console)) {
-                    response.headers_mut().append(header::SET_COOKIE, cookie);
-                }
-            }
-            Ok(response)
+            let response = Redirect::to(&target).into_response();
+            visitor.seat.remembered(&console, name, response)
         }
         Err(problem) => {
             let page = CommandPage {
@@ -108,7 +101,7 @@ pub(in crate::console) async fn carry_out(
 }
 
 /// Who asks: by token or session, else by the name that the form asks for on an open server.
-fn actor(known: Option<&Actor>, name: &str) -> Result<Actor, Problem> {
+pub(in crate::console) fn actor(known: Option<&Actor>, name: &str) -> Result<Actor, Problem> {
     let named = known.cloned().or_else(|| local_actor(name));
     named.ok_or_else(|| {
         Problem::new(

@@ -163,6 +163,11 @@ fn is_dns_label(value: &str) -> bool {
 impl RegistryName {
     /// The name of Serin's own registry.
     pub const EMBEDDED: &'static str = "embedded";
+
+    /// The name of Serin's own registry.
+    pub fn embedded() -> Self {
+        Self(Self::EMBEDDED.into())
+    }
 }
 
 impl Justification {

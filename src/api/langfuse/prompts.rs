@@ -8,12 +8,14 @@ use super::refusal::Refusal;
 use super::request::{Body, Params};
 use crate::api::App;
 use crate::api::access::{Assign, Needs, Operate};
+use crate::api::problem::Code;
 use crate::api::prompt_labels::refuse_guarded;
 use crate::api::prompt_reading::labelled;
-use crate::ids::{Justification, Label, PromptName, Version};
+use crate::ids::{Justification, Label, PromptName, RegistryName, Version};
 use crate::prompt::composition::{Which, references};
 use crate::prompt::labels::LATEST;
 use crate::prompt::{LabelRequest, PromptError, PromptSummary, PromptVersion};
+use crate::registry::ReadFrom;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -41,10 +43,16 @@ pub(super) async fn fetch(
     let missing = || missing(&name, number, label.unwrap_or(LABEL_DEFAULT));
     let prompt = PromptName::new(&name).map_err(|_| missing())?;
     let found = find(&app, &prompt, number, label.unwrap_or(LABEL_DEFAULT)).await;
+    let registry = RegistryName::embedded();
     let (version, summary) = found.map_err(|error| match error {
         Some(error) => error.into(),
-        None => missing(),
+        None => {
+            let code = number.map_or(Code::UnknownLabel, |_| Code::UnknownVersion);
+            app.telemetry.prompt_refused(&registry, code.as_str());
+            missing()
+        }
     })?;
+    app.telemetry.prompt_read(&registry, ReadFrom::Registry.as_str());
     let composed = if params.get("resolve") == Some("false") {
         None
     } else {

@@ -109,6 +109,15 @@ pub(crate) struct PolicyPrompt {
     #[serde(rename = "name")]
     pub(crate) policy: String,
     pub(crate) prompt: String,
+    pub(crate) registry: String,
+    pub(crate) control: LabelPlace,
+    pub(crate) treatment: LabelPlace,
+}
+
+/// A label that a policy steers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LabelPlace {
+    pub(crate) label: String,
 }
 
 /// A mistake, or something to think about, in a policy file.

@@ -1,5 +1,6 @@
 //! `serin why`: which versions held which labels of a prompt, and whether quality changed with them.
 
+mod journal;
 mod page;
 mod tenure;
 
@@ -7,7 +8,7 @@ use super::client::{Client, Connection, view};
 use super::help::examples;
 use super::screen;
 use super::wire::{Evidence, LabelChange, MetricEvidence, PolicyPrompt, Rollout};
-use crate::ids::{PromptName, Version};
+use crate::ids::{PromptName, RegistryName, Version};
 use serde_json::{Value, json};
 use tenure::{Comparison, Tenure};
 
@@ -16,7 +17,8 @@ use tenure::{Comparison, Tenure};
 /// For each stay of a version under a label: since when, who moved it there and why, and what the
 /// rollouts that tried the version found: each guarded metric against the version before it, served at
 /// the same time to other users, with an interval that holds however often one looks. A version that no
-/// rollout tried was never compared, and this says so.
+/// rollout tried was never compared, and this says so. Of a prompt in somebody's Langfuse, which keeps no
+/// journal, it tells what rollouts saw and did.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "$ serin why order-status-answer"
@@ -38,22 +40,12 @@ pub(crate) struct Why {
 pub(crate) async fn run(args: &Why) -> anyhow::Result<()> {
     let client = Client::new(&args.connection, None)?;
     let name = args.prompt.as_str();
-    let history = client
-        .pages(
-            &["v1", "prompts", name, "history"],
-            "changes",
-            "before",
-            usize::MAX,
-        )
-        .await?;
-    let changes = history
-        .iter()
-        .map(view)
-        .collect::<anyhow::Result<Vec<LabelChange>>>()?;
+    let policies = steering(&client, name).await?;
+    let changes = changes(&client, name, &policies).await?;
     let wanted = args.version.map(Version::get);
     let mut tenures = tenure::tenures(&changes);
     tenures.retain(|tenure| wanted.is_none_or(|wanted| tenure.version == wanted));
-    let comparisons = comparisons(&client, name, &tenures).await?;
+    let comparisons = comparisons(&client, &policies, &tenures).await?;
     for tenure in &mut tenures {
         tenure.comparisons = comparisons
             .iter()
@@ -70,12 +62,39 @@ pub(crate) async fn run(args: &Why) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the rollouts of the prompt's policies found out about the versions that held a label.
-async fn comparisons(client: &Client, prompt: &str, tenures: &[Tenure]) -> anyhow::Result<Vec<Comparison>> {
+/// The policies that steer the prompt.
+async fn steering(client: &Client, prompt: &str) -> anyhow::Result<Vec<PolicyPrompt>> {
     let policies: Value = client.get(&["v1", "policies"], &[]).await?;
-    let policies: Vec<PolicyPrompt> = view(&policies["policies"])?;
+    let mut policies: Vec<PolicyPrompt> = view(&policies["policies"])?;
+    policies.retain(|policy| policy.prompt == prompt);
+    Ok(policies)
+}
+
+/// The journal of the embedded registry; of a prompt that is elsewhere, what rollouts saw.
+async fn changes(
+    client: &Client,
+    prompt: &str,
+    policies: &[PolicyPrompt],
+) -> anyhow::Result<Vec<LabelChange>> {
+    let elsewhere = policies
+        .iter()
+        .all(|policy| policy.registry != RegistryName::EMBEDDED);
+    if let Some(policy) = policies.first().filter(|_| elsewhere) {
+        return journal::changes(client, policy).await;
+    }
+    let path = ["v1", "prompts", prompt, "history"];
+    let history = client.pages(&path, "changes", "before", usize::MAX).await?;
+    history.iter().map(view).collect()
+}
+
+/// What the rollouts of the prompt's policies found out about the versions that held a label.
+async fn comparisons(
+    client: &Client,
+    policies: &[PolicyPrompt],
+    tenures: &[Tenure],
+) -> anyhow::Result<Vec<Comparison>> {
     let mut found = Vec::new();
-    for policy in policies.iter().filter(|policy| policy.prompt == prompt) {
+    for policy in policies {
         let of_policy = [("policy", policy.policy.as_str())];
         let rollouts = client
             .pages_of(&["v1", "rollouts"], &of_policy, "rollouts", "before")

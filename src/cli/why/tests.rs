@@ -91,3 +91,71 @@ fn each_guarded_metric_is_answered() {
     insta::assert_snapshot!(page);
     assert!(page::render("answer", Some(9), &[]).contains("version 9 has never held a label"));
 }
+
+/// A rollout of a policy whose registry keeps no journal: promoted, moved by a foreign hand, and taken back.
+#[test]
+fn rollouts_tell_where_labels_were_where_nothing_else_does() {
+    let policy: PolicyPrompt = view(&json!({
+        "name": "answer", "prompt": "answer", "registry": "ours",
+        "control": {"label": "production"}, "treatment": {"label": "canary"},
+    }))
+    .unwrap();
+    let at = |minute: u32| format!("2026-11-20T09:{minute:02}:00Z");
+    let moved = |minute, cause: Value, text: &str| json!({"at": at(minute), "event": {"code": "moved", "cause": cause}, "text": text});
+    let label = |minute, label: &str, to: u32, outcome: &str| {
+        let outcome = json!({"code": outcome});
+        json!({"at": at(minute), "event": {"code": "label_move", "label": label, "to": to, "outcome": outcome}})
+    };
+    let records = [
+        moved(
+            0,
+            json!({"code": "candidate_appeared", "by": "ann"}),
+            "pending: ann moved the label",
+        ),
+        moved(
+            1,
+            json!({"code": "verdict_passed"}),
+            "step 1 → promoting: every guardrail passed",
+        ),
+        label(2, "production", 14, "failed"),
+        label(3, "production", 14, "confirmed"),
+        moved(
+            4,
+            json!({"code": "foreign_move", "label": "canary", "found": null, "by": null}),
+            "paused",
+        ),
+        moved(
+            5,
+            json!({"code": "operator", "actor": "bob"}),
+            "watching → rolling back: bob asked for it",
+        ),
+        label(6, "production", 13, "confirmed"),
+        label(6, "canary", 13, "confirmed"),
+    ];
+    let mut told = journal::Told::default();
+    told.rollout(&policy, &rollout(14, &at(0), "rolled_back"), &records);
+    let lines: Vec<String> = told
+        .changes
+        .iter()
+        .map(|change| {
+            let place =
+                |version: Option<u32>| version.map_or("–".to_owned(), |version| version.to_string());
+            let (from, to) = (place(change.from), place(change.to));
+            format!(
+                "{} {} {from} → {to}, {}: {}",
+                &change.at[14..16],
+                change.label,
+                change.actor,
+                change.reason
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    00 production – → 13, somebody: found so when r7 began
+    00 canary – → 14, ann: pending: ann moved the label
+    03 production 13 → 14, serin: step 1 → promoting: every guardrail passed
+    04 canary 14 → –, somebody: by a foreign hand
+    06 production 14 → 13, bob: watching → rolling back: bob asked for it
+    06 canary – → 13, bob: watching → rolling back: bob asked for it
+    ");
+}

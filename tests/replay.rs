@@ -183,7 +183,10 @@ async fn record(treatment_score: f64, naming: Naming, silence: std::ops::Range<u
     let audit = world.store().audit(rollout, None, RECORDS_MAX).await.unwrap();
     let moved = |event| match event {
         AuditEvent::Moved(transition) => Some(*transition),
-        AuditEvent::LabelMove { .. } | AuditEvent::Cache { .. } | AuditEvent::Refused { .. } => None,
+        AuditEvent::LabelMove { .. }
+        | AuditEvent::Registry { .. }
+        | AuditEvent::Cache { .. }
+        | AuditEvent::Refused { .. } => None,
     };
     // The first record tells of the beginning, which is no transition.
     let history = audit.into_iter().filter_map(|record| moved(record.event)).skip(1);

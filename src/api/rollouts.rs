@@ -165,7 +165,10 @@ async fn last_assessment(app: &App, rollout: RolloutId) -> Result<Option<Assessm
                 AuditEvent::Moved(transition) => {
                     last = transition.assessment.as_ref().map(Into::into).or(last);
                 }
-                AuditEvent::LabelMove { .. } | AuditEvent::Cache { .. } | AuditEvent::Refused { .. } => {}
+                AuditEvent::LabelMove { .. }
+                | AuditEvent::Registry { .. }
+                | AuditEvent::Cache { .. }
+                | AuditEvent::Refused { .. } => {}
             }
         }
     }

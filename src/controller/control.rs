@@ -3,6 +3,7 @@
 use super::book::PolicyBook;
 use super::execute::Unfinished;
 use super::labels::SeenLabels;
+use super::outages::Outage;
 use super::running::Running;
 use super::unheard::Unheard;
 use super::{Board, CommandError, ControllerSide, Request};
@@ -59,6 +60,8 @@ pub struct Controller {
     pub(super) rollouts: BTreeMap<PolicyName, Running>,
     /// The labels of each policy as last read.
     pub(super) labels: BTreeMap<PolicyName, SeenLabels>,
+    /// Policies whose registry does not answer.
+    pub(super) outages: BTreeMap<PolicyName, Outage>,
     /// Policies whose labels are said to have moved since they were read.
     pub(super) nudged: BTreeSet<PolicyName>,
     /// The last tick in which each policy was looked at.
@@ -107,6 +110,7 @@ impl Controller {
             policies: BTreeMap::new(),
             rollouts: BTreeMap::new(),
             labels: BTreeMap::new(),
+            outages: BTreeMap::new(),
             nudged: BTreeSet::new(),
             looked_at: BTreeMap::new(),
             unfinished: VecDeque::new(),

@@ -8,6 +8,7 @@ mod caches;
 mod control;
 mod execute;
 mod labels;
+mod outages;
 mod publish;
 mod running;
 mod start;

@@ -33,8 +33,11 @@ impl Controller {
                 self.note_store_trouble(&error).await;
             }
         }
-        if let Err(error) = self.act(now).await {
-            self.note_store_trouble(&error).await;
+        // Before the acts: a registry that is back is told of before what it was waited for.
+        for done in [self.tell_outages(now).await, self.act(now).await] {
+            if let Err(error) = done {
+                self.note_store_trouble(&error).await;
+            }
         }
         self.board.ticked_at = Some(now);
         self.publish();

@@ -1,7 +1,7 @@
 //! What is kept of a rollout: its history, and how far its evidence has been read.
 
 use super::{Command, LabelMove, Refusal, Transition};
-use crate::ids::{CacheName, Label, PolicyName, RolloutId, Tick, Version};
+use crate::ids::{CacheName, Label, PolicyName, RegistryName, RolloutId, Tick, Version};
 use jiff::Timestamp;
 
 /// One entry of a rollout's history; append-only.
@@ -30,6 +30,15 @@ pub enum AuditEvent {
         label_move: LabelMove,
         /// What came of it.
         outcome: LabelMoveOutcome,
+    },
+    /// The registry was away for longer than a moment, or is back.
+    Registry {
+        /// Which.
+        registry: RegistryName,
+        /// Since when it did not answer.
+        since: Timestamp,
+        /// Its words; none when it answers again.
+        error: Option<String>,
     },
     /// The keys of a label that had moved were cleared in a cache of applications, or were to be.
     Cache {

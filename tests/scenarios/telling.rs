@@ -278,6 +278,7 @@ fn told(record: &AuditRecord) -> String {
         }
         AuditEvent::Moved(_)
         | AuditEvent::LabelMove { .. }
+        | AuditEvent::Registry { .. }
         | AuditEvent::Cache { .. }
         | AuditEvent::Refused { .. } => explain::event(&record.event),
     };

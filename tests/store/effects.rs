@@ -32,7 +32,10 @@ async fn outcomes(world: &World, effect: &PendingEffect) -> Vec<LabelMoveOutcome
                 assert_eq!(label_move, effect.label_move);
                 Some(outcome)
             }
-            AuditEvent::Moved(_) | AuditEvent::Cache { .. } | AuditEvent::Refused { .. } => None,
+            AuditEvent::Moved(_)
+            | AuditEvent::Registry { .. }
+            | AuditEvent::Cache { .. }
+            | AuditEvent::Refused { .. } => None,
         })
         .collect()
 }

@@ -73,6 +73,17 @@ enum EventView {
         /// What came of it.
         outcome: OutcomeView,
     },
+    /// The registry was away for longer than a moment, or is back.
+    Registry {
+        /// Which.
+        #[schema(value_type = DnsLabel)]
+        registry: String,
+        /// Since when it did not answer.
+        #[schema(value_type = Moment)]
+        since: String,
+        /// Its words; null when it answers again.
+        error: Option<String>,
+    },
     /// The keys of a label that had moved were cleared in a cache of applications, or were to be.
     Cache {
         /// The cache.
@@ -178,6 +189,15 @@ impl From<&AuditEvent> for EventView {
                 to: label_move.to.get(),
                 generation: label_move.generation.get(),
                 outcome: outcome.into(),
+            },
+            AuditEvent::Registry {
+                registry,
+                since,
+                error,
+            } => Self::Registry {
+                registry: registry.to_string(),
+                since: moment(*since),
+                error: error.clone(),
             },
             AuditEvent::Cache {
                 cache,

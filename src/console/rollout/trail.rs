@@ -67,7 +67,10 @@ impl Entry {
     fn new(record: &AuditRecord) -> Self {
         let numbers = match &record.event {
             AuditEvent::Moved(transition) => transition.assessment.as_ref().map(numbers),
-            AuditEvent::LabelMove { .. } | AuditEvent::Cache { .. } | AuditEvent::Refused { .. } => None,
+            AuditEvent::LabelMove { .. }
+            | AuditEvent::Registry { .. }
+            | AuditEvent::Cache { .. }
+            | AuditEvent::Refused { .. } => None,
         };
         Self {
             at: Moment::new(record.at),

@@ -314,6 +314,20 @@ pub fn event(event: &AuditEvent) -> String {
             let moved = format!("label `{label}` from {} to version {to}", version(*from));
             format!("{moved}: {}", self::outcome(outcome))
         }
+        AuditEvent::Registry {
+            registry,
+            since,
+            error,
+        } => {
+            let since = full_moment(*since);
+            match error {
+                Some(error) => format!(
+                    "registry `{registry}` has not answered since {since}; what it was last known to hold is \
+                     used, as long as the settings let it: {error}"
+                ),
+                None => format!("registry `{registry}` answers again, for the first time since {since}"),
+            }
+        }
         AuditEvent::Cache {
             cache,
             label,

@@ -55,7 +55,10 @@ impl Checker {
                         let ask = (label_move.generation, label_move.label);
                         trail.confirmed_lately.insert(ask);
                     }
-                    AuditEvent::LabelMove { .. } | AuditEvent::Cache { .. } | AuditEvent::Refused { .. } => {}
+                    AuditEvent::LabelMove { .. }
+                    | AuditEvent::Registry { .. }
+                    | AuditEvent::Cache { .. }
+                    | AuditEvent::Refused { .. } => {}
                 }
             }
             if is_last {

@@ -4,7 +4,8 @@ use super::assessment::AssessmentRow;
 use super::phase::{ApprovalRow, CauseRow, PhaseRow};
 use super::{Number, Text, corrupt};
 use crate::ids::{
-    Actor, CacheName, Generation, Justification, Label, PolicyName, PromptName, Revision, RolloutId,
+    Actor, CacheName, Generation, Justification, Label, PolicyName, PromptName, RegistryName, Revision,
+    RolloutId,
 };
 use crate::rollout::{
     Approval, AuditEvent, CacheOutcome, Command, Effect, LabelMove, LabelMoveOutcome, Objection, Refusal,
@@ -24,6 +25,11 @@ pub(in crate::store) enum EventRow {
     LabelMove {
         label_move: LabelMoveRow,
         outcome: OutcomeRow,
+    },
+    Registry {
+        registry: Text<RegistryName>,
+        since: Text<Timestamp>,
+        error: Option<String>,
     },
     Cache {
         cache: Text<CacheName>,
@@ -54,6 +60,15 @@ impl From<&AuditEvent> for EventRow {
             AuditEvent::LabelMove { label_move, outcome } => Self::LabelMove {
                 label_move: label_move.into(),
                 outcome: outcome.into(),
+            },
+            AuditEvent::Registry {
+                registry,
+                since,
+                error,
+            } => Self::Registry {
+                registry: Text(registry.clone()),
+                since: Text(*since),
+                error: error.clone(),
             },
             AuditEvent::Cache {
                 cache,
@@ -92,6 +107,15 @@ impl TryFrom<EventRow> for AuditEvent {
             EventRow::LabelMove { label_move, outcome } => Self::LabelMove {
                 label_move: label_move.into(),
                 outcome: outcome.into(),
+            },
+            EventRow::Registry {
+                registry,
+                since,
+                error,
+            } => Self::Registry {
+                registry: registry.0,
+                since: since.0,
+                error,
             },
             EventRow::Cache {
                 cache,

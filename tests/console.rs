@@ -3,6 +3,8 @@
 
 #[path = "console/access.rs"]
 mod access;
+#[path = "console/live.rs"]
+mod live;
 #[path = "console/pages.rs"]
 mod pages;
 #[path = "console/playground.rs"]

@@ -7,7 +7,7 @@ use super::frame::PageError;
 use super::visitor::Visitor;
 use crate::api::access::Read;
 use crate::api::{Following, kept_alive};
-use crate::controller::{Board, PolicyStatus};
+use crate::controller::{Board, PolicyStatus, RolloutStatus};
 use crate::ids::PolicyName;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -105,10 +105,21 @@ fn is_same(known: &Arc<PolicyStatus>, now: &Arc<PolicyStatus>, with_numbers: boo
         (Some(known), Some(now)) => {
             known.state == now.state
                 && known.stay == now.stay
-                && (!with_numbers || known.through == now.through)
+                && (!with_numbers || has_same_numbers(known, now))
         }
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     };
     is_same_rollout && known.policy.revision == now.policy.revision
+}
+
+/// Whether nothing was observed between two looks; that time has passed alone changes no number.
+fn has_same_numbers(known: &RolloutStatus, now: &RolloutStatus) -> bool {
+    match (known.assessment.as_deref(), now.assessment.as_deref()) {
+        (Some(known), Some(now)) => {
+            known.verdict == now.verdict && known.metrics == now.metrics && known.data == now.data
+        }
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
 }

@@ -10,11 +10,11 @@ use crate::analysis::power::{
 };
 use crate::api::access::Read;
 use crate::api::problem::Problem as ApiProblem;
-use crate::controller::{PolicyStatus, RolloutStatus};
+use crate::controller::{Board, PolicyStatus, RolloutStatus};
 use crate::figures;
 use crate::ids::PolicyName;
 use crate::policy::problem::{Problem, Severity};
-use crate::policy::{Metric, Policy};
+use crate::policy::{Metric, Policy, check};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -160,6 +160,8 @@ struct PolicyPage {
     standing: Prose,
     rollout: Option<(String, Chip)>,
     metrics: Vec<MetricRow>,
+    /// What is wrong with its file.
+    problems: Vec<ProblemRow>,
     /// Lines of the file, for those who may see it.
     source: Option<Vec<String>>,
     per_hour: String,
@@ -202,6 +204,7 @@ pub(super) async fn show(
         Err(refused) => (None, Some(refused)),
     };
     let shown = PolicyPage {
+        problems: problems(&board, &status.policy),
         source: visitor
             .seat
             .may_operate
@@ -221,6 +224,24 @@ pub(super) async fn show(
         ..PolicyPage::new(frame, status, now)
     };
     page(&console, &visitor, &shown)
+}
+
+/// What is wrong with a policy: warnings about the text that is in force, and whatever stands against a
+/// newer text of the file that has its name.
+fn problems(board: &Board, policy: &Policy) -> Vec<ProblemRow> {
+    let in_force = check::check(policy.name.as_str(), &policy.source);
+    let warnings = in_force.map_or_else(|problems| problems, |sound| sound.warnings);
+    let is_of = |problem: &&Problem| {
+        let file = std::path::Path::new(&*problem.file);
+        problem.severity == Severity::Error
+            && file.file_stem().is_some_and(|stem| stem == policy.name.as_str())
+    };
+    let refused = board.problems.iter().filter(is_of);
+    refused
+        .chain(&warnings)
+        .take(PROBLEMS_MAX)
+        .map(Into::into)
+        .collect()
 }
 
 /// Observations an hour of the metric that has most, so far in this rollout.
@@ -367,6 +388,7 @@ impl PolicyPage {
             standing: standing(status, now),
             rollout: rollout.map(|rollout| (rollout.state.id.to_string(), phase_chip(&rollout.state.phase))),
             metrics: policy.metrics.iter().map(metric_row).collect(),
+            problems: Vec::new(),
             source: None,
             per_hour: String::new(),
             per_user: String::new(),

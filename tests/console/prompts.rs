@@ -91,6 +91,18 @@ async fn a_policy_shows_its_file_its_problems_and_a_plan() {
     let refused = browser.get("/policies/greeting?per_hour=many").await.ok();
     assert!(refused.contains("the traffic must be above 0"), "{refused}");
     assert_eq!(browser.get("/policies/nobody").await.status.as_u16(), 404);
+    assert!(page.contains("Nothing is wrong with it"), "{page}");
+    let hasty = GREETING.replace("every: 1s", "every: 30m");
+    let page = World::with(&[&hasty], &[])
+        .await
+        .browser()
+        .get("/policies/greeting")
+        .await
+        .ok();
+    assert!(
+        page.contains("<span class=\"chip caution\">warning SRN"),
+        "{page}"
+    );
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@
 
   // How long to wait before a broken stream is opened again, in milliseconds.
   const RETRY_MS = 5000;
+  // How often a page is asked for anew although nothing has happened: it says how long that is so.
+  const REFRESH_MS = 60000;
   const told = document.getElementById("told");
   let asking = false;
   let again = false;
@@ -62,6 +64,7 @@
   };
 
   follow();
+  setInterval(ask, REFRESH_MS);
   addEventListener("pagehide", () => stream.close());
   addEventListener("pageshow", (event) => {
     if (event.persisted) follow();

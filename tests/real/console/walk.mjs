@@ -63,6 +63,41 @@ const walk = async (page, rollout, name) => {
   check((await page.locator("#ask-pause").count()) === 0, `${name}: nothing is left to pause`);
 };
 
+// Fills a version's variables in, looks at the messages, and keeps them as a version.
+const play = async (page, policy, name) => {
+  await page.goto(`${url}/prompts/${policy}`);
+  await page.getByRole("link", { name: "Open in the playground" }).first().click();
+  await page.getByLabel("question").fill("Where is <my> order?");
+  await page.getByLabel("record").fill("shipped yesterday");
+  await page.getByRole("button", { name: "Show the messages" }).click();
+  await says(page, "Record: shipped yesterday", name);
+  check(await page.getByLabel("Message 2", { exact: true }).getByText("Where is <my> order?").isVisible(), `${name}: what was filled in is shown as it is`);
+  await accessible(page, `${name}, with messages`);
+  await page.getByLabel("Reason").fill("it reads better");
+  await page.getByRole("button", { name: "Save as a new version" }).click();
+  await says(page, "Saved as version 3", name);
+};
+
+// What somebody meets who has no mouse.
+const byKeyboard = async (page, name) => {
+  await page.goto(`${url}/rollouts/${scripted.id}`);
+  const focused = () => page.evaluate(() => document.activeElement.textContent.trim());
+  await page.keyboard.press("Tab");
+  check((await focused()) === "Skip to the content", `${name}: the first stop leads to the content, not ${await focused()}`);
+  await page.keyboard.press("Enter");
+  check((await page.evaluate(() => document.activeElement.id)) === "main", `${name}: the content has the focus`);
+  const seen = [];
+  for (let stop = 0; stop < 12; stop += 1) {
+    await page.keyboard.press("Tab");
+    seen.push(await focused());
+  }
+  const asks = ["Pause …", "Next step …", "Promote …", "Roll back …"];
+  check(asks.every((ask) => seen.includes(ask)), `${name}: every button can be reached: ${seen.join(", ")}`);
+  await page.locator("#ask-pause").focus();
+  const ring = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  check(ring === "solid", `${name}: the focus can be seen: ${ring}`);
+};
+
 const pages = {
   overview: "/",
   rollout: `/rollouts/${failing.id}`,
@@ -72,6 +107,8 @@ const pages = {
   policy: `/policies/${scripted.policy}?per_hour=20000`,
   prompts: "/prompts",
   prompt: `/prompts/${scripted.policy}`,
+  playground: `/prompts/${scripted.policy}/playground`,
+  "sign-in": "/sign-in",
 };
 
 const looks = {
@@ -86,6 +123,20 @@ const ARGUMENTS = [
   "--disable-component-update", "--disable-sync",
 ];
 
+// The pictures of the README: in which look, and from which part of the page to which.
+const README = {
+  overview: { look: "light", from: "header.top", to: "#ticked" },
+  rollout: { look: "dark", from: ".panel", to: ".panel .charts" },
+};
+const SPARE = 16;
+
+const picture = async (page, name) => {
+  const box = (part) => page.locator(README[name][part]).first().boundingBox();
+  const [from, to] = [await box("from"), await box("to")];
+  const clip = { x: from.x, y: from.y, width: from.width, height: to.y + to.height + SPARE - from.y };
+  await page.screenshot({ path: join(pictures, `console-${name}.png`), fullPage: true, clip });
+};
+
 const browser = await chromium.launch({ executablePath, args: ARGUMENTS });
 try {
   for (const [look, options] of Object.entries(looks)) {
@@ -96,6 +147,7 @@ try {
       const answer = await page.goto(url + path);
       check(answer.status() === 200, `${name}, ${look}: ${path} is answered with ${answer.status()}`);
       await page.screenshot({ path: join(pictures, `${name}-${look}.png`), fullPage: true });
+      if (README[name]?.look === look) await picture(page, name);
       await accessible(page, `${name}, ${look}`);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       check(wide <= 0, `${name}, ${look}: the page is as wide as its window, not ${wide} wider`);
@@ -114,16 +166,30 @@ try {
   await watcher.goto(`${url}/rollouts/${scripted.id}`);
   const actor = await (await browser.newContext(looks.light)).newPage();
   listen(actor, "with scripts");
+  await byKeyboard(actor, "by keyboard");
   const before = await watcher.evaluate(() => (window.unloaded = performance.timeOrigin));
   await walk(actor, scripted, "with scripts");
   await says(watcher, "local:Ann asked for it: it was only a try", "a page that was open all the time");
   check((await watcher.evaluate(() => window.unloaded)) === before, "the open page was not loaded anew");
   check((await watcher.locator("#told").textContent()).length > 0, "what changed was told to those who listen");
 
+  await play(actor, scripted.policy, "with scripts");
+
   const without = await browser.newContext({ ...looks.light, javaScriptEnabled: false });
   const page = await without.newPage();
   listen(page, "without scripts");
   await walk(page, plain, "without scripts");
+  // The rules themselves are a script, so here it is the console's own that does not run.
+  const bare = await browser.newContext(looks.light);
+  await bare.route(/\/static\/console\.js/, (route) => route.fulfill({ contentType: "text/javascript", body: "" }));
+  for (const [name, path] of Object.entries(pages)) {
+    const still = await bare.newPage();
+    listen(still, `${name}, without scripts`);
+    await still.goto(url + path);
+    check((await still.locator("h1").count()) === 1, `${name}, without scripts: the page is whole`);
+    await accessible(still, `${name}, without scripts`);
+    await still.close();
+  }
 } finally {
   await browser.close();
 }

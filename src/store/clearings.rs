@@ -47,7 +47,8 @@ pub trait ClearingStore: Send + Sync {
     /// Brings a cache up to date with every label, and gives what it has to do, the earliest move first; at
     /// most `limit`.
     ///
-    /// The moves of the embedded registry are those of its journal since the last call. A label of another
+    /// The moves of the embedded registry are those of its journal since the last call; prompts that take in
+    /// another by a label that moved count as moved, too. A label of another
     /// one has moved when `seen` has it elsewhere than the last `seen` that had it. What moved before a cache
     /// was first asked about is not its concern.
     async fn follow_labels(

@@ -211,3 +211,31 @@ async fn caches_are_kept_one_by_one_and_a_label_that_comes_back_is_cleared_as_we
     let caches = world.handle.board().caches.clone();
     assert_eq!((caches["first"].uncleared, caches["second"].uncleared), (0, 1));
 }
+
+#[tokio::test]
+async fn prompts_that_take_in_another_by_its_label_are_cleared_with_it() {
+    let redis = Model::start(PASSWORD).await;
+    let (mut world, mut keepers) = World::new(&[("answers", &redis, Then::Rewrite)]).await;
+    world
+        .compose("letter", "@@@langfusePrompt:name=greeting|label=canary@@@")
+        .await;
+    world
+        .compose("book", "One: @@@langfusePrompt:name=letter|label=production@@@")
+        .await;
+    world
+        .compose("other", "@@@langfusePrompt:name=greeting|version=1@@@")
+        .await;
+    keepers[0].follow().await.unwrap();
+    for prompt in ["letter", "book", "other"] {
+        redis.put(&key(prompt, "production"), "as it was", 300);
+    }
+    world.move_own("canary", Some(2)).await;
+    world.pass(1).await;
+    keepers[0].follow().await.unwrap();
+    assert_eq!(redis.get(&key("letter", "production")), None);
+    assert_eq!(redis.get(&key("book", "production")), None, "through another");
+    assert!(
+        redis.get(&key("other", "production")).is_some(),
+        "a version does not change"
+    );
+}

@@ -10,7 +10,7 @@ use serin::ids::{
     Actor, CacheName, Justification, KeyPattern, Label, PromptName, RegistryName, RolloutId, Version,
 };
 use serin::policy::check;
-use serin::prompt::{Draft, LabelRequest, Template};
+use serin::prompt::{Draft, LabelRequest, PromptStore, Template};
 use serin::registry::Registry;
 use serin::registry::embedded::Embedded;
 use serin::registry::in_memory::InMemory;
@@ -63,13 +63,8 @@ impl World {
         let theirs = Arc::new(InMemory::new(clock.clone()));
         for number in 1..=2 {
             let own = PromptName::new(OWN).unwrap();
-            let created = serin::prompt::PromptStore::create_version(
-                store.as_ref(),
-                &own,
-                draft(number),
-                Actor::serin(),
-                Vec::new(),
-            );
+            let created =
+                PromptStore::create_version(store.as_ref(), &own, draft(number), Actor::serin(), Vec::new());
             created.await.unwrap();
             theirs.create_version(&PromptName::new(THEIRS).unwrap(), draft(number), Actor::serin());
         }
@@ -163,8 +158,31 @@ impl World {
             rollout: None,
             may_move_protected: true,
         };
-        let changed = serin::prompt::PromptStore::change_label(self.store.as_ref(), request);
+        let changed = PromptStore::change_label(self.store.as_ref(), request);
         changed.await.unwrap();
+    }
+
+    /// A prompt of the embedded registry, with `production` on its one version.
+    pub(crate) async fn compose(&self, name: &str, text: &str) {
+        let name = PromptName::new(name).unwrap();
+        let draft = Draft {
+            template: Template::Text(text.into()),
+            ..draft(1)
+        };
+        let store = self.store.as_ref();
+        let created = PromptStore::create_version(store, &name, draft, Actor::serin(), Vec::new());
+        let version = created.await.unwrap().version;
+        let request = LabelRequest {
+            prompt: name,
+            label: Label::new("production").unwrap(),
+            expect: None,
+            to: Some(version),
+            actor: Actor::serin(),
+            reason: Justification::new("first").unwrap(),
+            rollout: None,
+            may_move_protected: true,
+        };
+        PromptStore::change_label(store, request).await.unwrap();
     }
 
     pub(crate) fn move_theirs(&self, label: &str, to: u32) {

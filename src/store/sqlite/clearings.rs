@@ -1,13 +1,14 @@
 //! Labels that caches follow, by the journal and by what was seen.
 
 use super::queue::Lane;
-use super::{SqliteStore, page};
-use crate::ids::{CacheName, RegistryName, Version};
+use super::{SqliteStore, composed, page};
+use crate::ids::{CacheName, Label, PromptName, RegistryName, Version};
 use crate::store::rows;
 use crate::store::{Clearing, ClearingStore, SeenLabel, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::collections::BTreeSet;
 
 /// Entries of the journal that are followed at once; the rest is for the next call.
 const JOURNAL_ENTRIES_MAX: i64 = 10_000;
@@ -120,15 +121,32 @@ fn follow_journal(connection: &Connection, cache: &CacheName, cursor: i64) -> Re
     )?;
     let mut found = entries.query([cursor, JOURNAL_ENTRIES_MAX])?;
     let mut reached = cursor;
+    let mut moved = BTreeSet::new();
+    let mut at = String::new();
     while let Some(row) = found.next()? {
         reached = row.get(0)?;
+        let prompt: PromptName = rows::parse("a prompt's name", row.get_ref(1)?.as_str()?)?;
+        let label: Label = rows::parse("a label", row.get_ref(2)?.as_str()?)?;
+        moved.insert((prompt, label));
+        at = row.get(4)?;
         upsert.execute(params![
             cache.as_str(),
             RegistryName::EMBEDDED,
             row.get_ref(1)?.as_str()?,
             row.get_ref(2)?.as_str()?,
             row.get::<_, Option<i64>>(3)?,
-            row.get_ref(4)?.as_str()?
+            at
+        ])?;
+    }
+    // A prompt that takes in another by its label has changed with it.
+    for parent in composed::depending(connection, &moved)? {
+        upsert.execute(params![
+            cache.as_str(),
+            RegistryName::EMBEDDED,
+            parent.prompt.as_str(),
+            parent.label.as_str(),
+            parent.version,
+            at
         ])?;
     }
     Ok(reached)

@@ -28,6 +28,7 @@ use tokio::sync::{oneshot, watch};
 mod audit;
 mod checkpoints;
 mod clearings;
+mod composed;
 mod data_dir;
 mod effects;
 mod error;

@@ -194,7 +194,6 @@ impl Telemetry {
             Box::new(self.http_seconds.clone()),
         ];
         own.into_iter()
-            .chain(self.gauges.collectors())
             .chain(self.prompts.collectors())
             .chain(self.tracing.collectors())
             .try_for_each(|it| self.registry.register(it))?;
@@ -274,7 +273,7 @@ impl Telemetry {
     ///
     /// Series of policies that are no longer on the board are dropped.
     pub fn render(&self, board: &Board) -> Result<String, Error> {
-        // One scrape at a time: the gauges are emptied and filled for each.
+        // One scrape at a time: the gauges are filled and emptied for each.
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let present: BTreeSet<PolicyName> = board.policies.keys().cloned().collect();
         if *shown != present {
@@ -287,13 +286,19 @@ impl Telemetry {
             self.tracing.forget(&gone);
             *shown = present;
         }
-        for policy in board.policies.keys() {
+        // From the start of a rollout on, so that its end is seen as an increase.
+        for (policy, _) in board
+            .policies
+            .iter()
+            .filter(|(_, status)| status.rollout.is_some())
+        {
             for outcome in OUTCOMES {
                 self.ended.with_label_values(&[policy.as_str(), outcome]);
             }
         }
-        self.gauges.show(board);
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        self.gauges.show(board, &mut text);
+        Ok(text)
     }
 }
 

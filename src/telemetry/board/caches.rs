@@ -1,8 +1,9 @@
 //! How far caches of applications have followed labels.
 
+use super::gauge::IntGaugeVec;
 use super::{Families, whole};
 use crate::controller::Board;
-use prometheus::{Error, IntGaugeVec};
+use prometheus::Error;
 
 #[derive(Debug)]
 pub(super) struct Gauges {

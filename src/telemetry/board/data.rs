@@ -1,10 +1,11 @@
 //! Whether users came to the arms as planned, and what was left out.
 
 use super::evidence::signed;
+use super::gauge::{GaugeVec, IntGaugeVec};
 use super::{Families, real, whole};
 use crate::analysis::{DataQuality, PerArm};
 use crate::ids::Arm;
-use prometheus::{Error, GaugeVec, IntGaugeVec};
+use prometheus::Error;
 
 #[derive(Debug)]
 pub(super) struct Gauges {

@@ -1,9 +1,10 @@
 //! What each metric shows, and all of them together.
 
+use super::gauge::{GaugeVec, IntGaugeVec};
 use super::{Families, real, whole};
 use crate::analysis::{Assessment, Evidence, Verdict};
 use crate::ids::Arm;
-use prometheus::{Error, GaugeVec, IntGaugeVec};
+use prometheus::Error;
 
 #[derive(Debug)]
 pub(super) struct Gauges {
@@ -22,9 +23,9 @@ pub(super) struct Gauges {
 
 impl Gauges {
     pub(super) fn new() -> Result<Self, Error> {
-        let of_metric: &[&str] = &["policy", "metric"];
-        let by_arm: &[&str] = &["policy", "metric", "arm"];
-        let of_policy: &[&str] = &["policy"];
+        let of_metric: &[&'static str] = &["policy", "metric"];
+        let by_arm: &[&'static str] = &["policy", "metric", "arm"];
+        let of_policy: &[&'static str] = &["policy"];
         Ok(Self {
             rollout_verdict: whole(
                 "serin_rollout_verdict",

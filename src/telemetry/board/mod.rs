@@ -3,14 +3,15 @@
 mod caches;
 mod data;
 mod evidence;
+mod gauge;
 mod rollouts;
 mod yardsticks;
 
+use self::gauge::{GaugeVec, IntGaugeVec};
 use crate::controller::{Board, RolloutStatus, Trouble};
 use crate::ids::{PolicyName, RegistryName};
 use crate::policy::problem::Severity;
-use prometheus::core::Collector;
-use prometheus::{Error, GaugeVec, IntGaugeVec, Opts};
+use prometheus::Error;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,31 +29,16 @@ pub(super) struct Gauges {
     problems: IntGaugeVec,
 }
 
-fn whole(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
-    IntGaugeVec::new(Opts::new(name, help), labels)
+fn whole(name: &'static str, help: &'static str, labels: &[&'static str]) -> Result<IntGaugeVec, Error> {
+    IntGaugeVec::new(name, help, labels)
 }
 
-fn real(name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, Error> {
-    GaugeVec::new(Opts::new(name, help), labels)
+fn real(name: &'static str, help: &'static str, labels: &[&'static str]) -> Result<GaugeVec, Error> {
+    GaugeVec::new(name, help, labels)
 }
 
 /// The gauges of one file here: those that count, and those that measure.
 type Families<'g> = (Vec<&'g IntGaugeVec>, Vec<&'g GaugeVec>);
-
-fn collectors((whole, real): Families<'_>) -> impl Iterator<Item = Box<dyn Collector>> {
-    let whole: Vec<_> = whole.into_iter().cloned().map(boxed).collect();
-    let real: Vec<_> = real.into_iter().cloned().map(boxed).collect();
-    whole.into_iter().chain(real)
-}
-
-fn boxed(collector: impl Collector + 'static) -> Box<dyn Collector> {
-    Box::new(collector)
-}
-
-fn reset((whole, real): Families<'_>) {
-    whole.into_iter().for_each(IntGaugeVec::reset);
-    real.into_iter().for_each(GaugeVec::reset);
-}
 
 impl Gauges {
     pub(super) fn new() -> Result<Self, Error> {
@@ -108,13 +94,8 @@ impl Gauges {
         ]
     }
 
-    pub(super) fn collectors(&self) -> Vec<Box<dyn Collector>> {
-        self.families().into_iter().flat_map(collectors).collect()
-    }
-
-    /// Replaces everything with what `board` says.
-    pub(super) fn show(&self, board: &Board) {
-        self.families().into_iter().for_each(reset);
+    /// Adds what `board` says to the end of `text`; one scrape at a time.
+    pub(super) fn show(&self, board: &Board, text: &mut String) {
         for (name, policy) in &board.policies {
             self.rollouts.show(name, policy);
             if let Some(rollout) = &policy.rollout {
@@ -128,6 +109,10 @@ impl Gauges {
         }
         self.caches.show(board);
         self.show_server(board);
+        for (whole, real) in self.families() {
+            whole.into_iter().for_each(|family| family.drain_into(text));
+            real.into_iter().for_each(|family| family.drain_into(text));
+        }
     }
 
     fn show_evidence(&self, name: &PolicyName, rollout: &Arc<RolloutStatus>) {
@@ -143,7 +128,7 @@ impl Gauges {
             .troubles
             .iter()
             .any(|trouble| matches!(trouble, Trouble::Store { .. }));
-        let alone = |gauge: &IntGaugeVec, value| gauge.with_label_values::<&str>(&[]).set(value);
+        let alone = |gauge: &IntGaugeVec, value| gauge.with_label_values(&[]).set(value);
         alone(&self.store_up, i64::from(!away));
         alone(&self.leader, i64::from(board.ticked_at.is_some()));
         if let Some(ticked_at) = board.ticked_at {

@@ -1,11 +1,12 @@
 //! Where each policy's rollout stands.
 
+use super::gauge::{GaugeVec, IntGaugeVec};
 use super::{Families, real, whole};
 use crate::controller::{PolicyStatus, RolloutStatus};
 use crate::ids::{Arm, PolicyName};
 use crate::rollout::{Phase, explain};
 use jiff::SignedDuration;
-use prometheus::{Error, GaugeVec, IntGaugeVec};
+use prometheus::Error;
 
 /// Shown as the phase of a policy that never had a rollout.
 const IDLE: &str = "idle";

@@ -1,9 +1,10 @@
 //! What differences and evidence are held against.
 
+use super::gauge::GaugeVec;
 use super::{Families, real};
 use crate::analysis::Assessment;
 use crate::policy::{Alpha, Better, Policy};
-use prometheus::{Error, GaugeVec};
+use prometheus::Error;
 
 #[derive(Debug)]
 pub(super) struct Gauges {

@@ -127,7 +127,7 @@ impl Controller {
         controller.restore().await?;
         controller.note_inherited(controller.clock.now());
         let names: Vec<PolicyName> = controller.touched.iter().cloned().collect();
-        controller.read_labels(&names, Freshness::Now).await;
+        controller.read_labels(&names, Freshness::Polled).await;
         controller.publish();
         Ok(controller)
     }

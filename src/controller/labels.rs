@@ -27,6 +27,9 @@ impl Controller {
     pub(super) async fn read_labels(&mut self, names: &[PolicyName], freshness: Freshness) {
         let mut failing: BTreeMap<RegistryName, String> = BTreeMap::new();
         let mut back = BTreeSet::new();
+        if freshness == Freshness::Polled {
+            self.announce_polling(names).await;
+        }
         for name in names {
             let Some(policy) = self.policy_of(name) else {
                 continue;
@@ -66,6 +69,16 @@ impl Controller {
         }
         if !back.is_empty() {
             self.retry_at_once(&back);
+        }
+    }
+
+    /// Lets the registries of these policies ask at one stroke; one that does not answer is polled all the same.
+    async fn announce_polling(&self, names: &[PolicyName]) {
+        let of_policy = |name| Some(self.policy_of(name)?.registry.clone());
+        let registries: BTreeSet<RegistryName> = names.iter().filter_map(of_policy).collect();
+        for registry in registries.iter().filter_map(|name| self.registries.get(name)) {
+            let limit = Duration::from_secs(REGISTRY_CALL_SECONDS_MAX);
+            tokio::time::timeout(limit, registry.before_polling()).await.ok();
         }
     }
 

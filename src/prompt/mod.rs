@@ -269,6 +269,15 @@ fn shown(version: Option<Version>) -> String {
     version.map_or_else(|| "no version".to_owned(), |version| format!("version {version}"))
 }
 
+/// Labels that have moved, of any prompt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// The newest entry of all journals; 0 when there is none.
+    pub newest: u64,
+    /// Every label of each prompt of which one has moved: where it points, and who moved it there.
+    pub labels: BTreeMap<PromptName, BTreeMap<Label, (Version, Actor)>>,
+}
+
 /// Where the embedded registry keeps its prompts; every store is one.
 ///
 /// Each method is one transaction. A change is durable when its method returns.
@@ -323,6 +332,10 @@ pub trait PromptStore: Send + Sync {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<LabelChange>, PromptError>;
+
+    /// What the journals of all prompts have behind the entry `after`, 0 being before the first; none when
+    /// that is more than `prompts_max` prompts.
+    async fn moved_since(&self, after: u64, prompts_max: usize) -> Result<Option<Moved>, PromptError>;
 
     /// Protects a label, or lifts its protection.
     async fn protect_label(

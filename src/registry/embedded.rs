@@ -2,16 +2,18 @@
 
 use super::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError, request_for};
 use crate::ids::{Actor, Label, PromptName, Version};
-use crate::prompt::{Evaluation, PromptError, PromptStore, PromptVersion};
+use crate::prompt::{Evaluation, Moved, PromptError, PromptStore, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Entries of the journal that are read at once to learn who moved a label.
 const HISTORY_PAGE_ENTRIES: usize = 64;
 /// Pages that are read at most; who moved a label longer ago is not told.
 const HISTORY_PAGES_MAX: usize = 8;
+/// Prompts whose labels are remembered between two polls; where there are more, each is read by itself.
+const PROMPTS_REMEMBERED_MAX: usize = 100_000;
 
 /// The registry that keeps its prompts in a [`PromptStore`].
 ///
@@ -20,12 +22,56 @@ const HISTORY_PAGES_MAX: usize = 8;
 #[derive(Clone)]
 pub struct Embedded {
     prompts: Arc<dyn PromptStore>,
+    /// None while it is not known, or there are too many prompts.
+    remembered: Arc<Mutex<Option<Remembered>>>,
+}
+
+/// Every label of every prompt, as the journals had it when labels were last about to be polled.
+#[derive(Default)]
+struct Remembered {
+    /// The journals' newest entry.
+    newest: u64,
+    labels: HashMap<PromptName, BTreeMap<Label, LabelState>>,
+}
+
+impl Remembered {
+    fn learn(&mut self, moved: Moved) {
+        self.newest = moved.newest;
+        for (prompt, labels) in moved.labels {
+            let states = labels.into_iter().map(|(label, (version, actor))| {
+                let by = Some(actor);
+                (label, LabelState { version, by })
+            });
+            self.labels.insert(prompt, states.collect());
+        }
+    }
 }
 
 impl Embedded {
     /// The registry over `prompts`.
     pub fn new(prompts: Arc<dyn PromptStore>) -> Self {
-        Self { prompts }
+        let remembered = Arc::default();
+        Self { prompts, remembered }
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Option<Remembered>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is remembered of a prompt's labels; none where they must be read.
+    fn recall(
+        &self,
+        prompt: &PromptName,
+        wanted: &[Label],
+    ) -> Option<Result<BTreeMap<Label, LabelState>, RegistryError>> {
+        let remembered = self.remembered();
+        let Some(labels) = remembered.as_ref()?.labels.get(prompt) else {
+            return Some(Err(PromptError::UnknownPrompt(prompt.clone()).into()));
+        };
+        let held = labels.iter().filter(|(label, _)| wanted.contains(label));
+        Some(Ok(held
+            .map(|(label, state)| (label.clone(), state.clone()))
+            .collect()))
     }
 
     /// Who moved each of `labels` to where it points, as far as the journal's newest pages tell.
@@ -62,8 +108,13 @@ impl Registry for Embedded {
         &self,
         prompt: &PromptName,
         wanted: &[Label],
-        _: Freshness,
+        freshness: Freshness,
     ) -> Result<BTreeMap<Label, LabelState>, RegistryError> {
+        if freshness == Freshness::Polled
+            && let Some(labels) = self.recall(prompt, wanted)
+        {
+            return labels;
+        }
         let mut labels = self.prompts.prompt(prompt).await?.labels;
         labels.retain(|label, _| wanted.contains(label));
         let mut movers = self.movers(prompt, &labels).await?;
@@ -72,6 +123,26 @@ impl Registry for Embedded {
             (label, LabelState { version, by })
         });
         Ok(states.collect())
+    }
+
+    /// One question to the store, instead of two for each prompt.
+    async fn before_polling(&self) {
+        let after = self.remembered().as_ref().map_or(0, |known| known.newest);
+        let moved = self.prompts.moved_since(after, PROMPTS_REMEMBERED_MAX).await;
+        let mut remembered = self.remembered();
+        let Ok(Some(moved)) = moved else {
+            // Each prompt is read by itself then, and tells by itself what is wrong.
+            *remembered = None;
+            return;
+        };
+        let known = remembered.get_or_insert_default();
+        // Another round may have learned more meanwhile.
+        if known.newest == after {
+            known.learn(moved);
+        }
+        if known.labels.len() > PROMPTS_REMEMBERED_MAX {
+            *remembered = None;
+        }
     }
 
     async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, RegistryError> {

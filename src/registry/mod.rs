@@ -22,6 +22,12 @@ pub trait Registry: Send + Sync {
         freshness: Freshness,
     ) -> Result<BTreeMap<Label, LabelState>, RegistryError>;
 
+    /// Says that labels are about to be polled, of many prompts maybe.
+    ///
+    /// A registry that can tell at one stroke what has moved asks here, and answers what is then polled from
+    /// memory.
+    async fn before_polling(&self) {}
+
     /// One version of a prompt.
     async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, RegistryError>;
 

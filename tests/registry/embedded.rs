@@ -4,10 +4,10 @@ use crate::suite::{World, a_move, anna, because, label, prompt, why};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serin::clock::{Clock, ManualClock};
-use serin::ids::{Label, Version};
+use serin::ids::{Label, PromptName, Version};
 use serin::prompt::{Draft, Evaluation, LabelChange, LabelRequest, PromptStore};
 use serin::registry::embedded::Embedded;
-use serin::registry::{MoveOutcome, Registry};
+use serin::registry::{Freshness, MoveOutcome, Registry, RegistryError};
 use serin::store::sqlite::SqliteStore;
 use std::sync::Arc;
 
@@ -78,4 +78,52 @@ async fn serin_moves_protected_labels() {
         .move_label(&a_move("production", Some(1), 2), &why())
         .await;
     assert_eq!(moved, Ok(MoveOutcome::Moved));
+}
+
+#[tokio::test]
+async fn what_is_polled_is_what_is_read() {
+    let world = crate::suite::world::<Stored>().await;
+    let wanted = [label("production"), label("canary")];
+    let ask = async |freshness| world.registry.labels(&prompt(), &wanted, freshness).await;
+    let (first, second) = (Version::new(1).ok(), Version::new(2).ok());
+    let moves = [
+        ("canary", first),
+        ("production", second),
+        ("elsewhere", first),
+        ("canary", None),
+        ("production", None),
+        ("elsewhere", None),
+    ];
+    world.registry.before_polling().await;
+    for (name, to) in moves {
+        let before = ask(Freshness::Now).await;
+        world.anna_moves(&label(name), to).await;
+        assert_eq!(
+            ask(Freshness::Polled).await,
+            before,
+            "{name} was polled before the round"
+        );
+        world.registry.before_polling().await;
+        let now = ask(Freshness::Now).await;
+        assert_eq!(ask(Freshness::Polled).await, now, "{name}");
+        assert_eq!(before != now, name != "elsewhere");
+    }
+    let unknown = PromptName::new("nobody").unwrap();
+    let polled = world.registry.labels(&unknown, &wanted, Freshness::Polled).await;
+    assert_eq!(
+        polled,
+        world.registry.labels(&unknown, &wanted, Freshness::Now).await
+    );
+    assert!(matches!(polled, Err(RegistryError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn more_prompts_than_are_wanted_are_not_told() {
+    let world = crate::suite::world::<Stored>().await;
+    world.anna_moves(&label("canary"), Version::new(1).ok()).await;
+    let moved = world.store.moved_since(0, 1).await.unwrap().unwrap();
+    assert_eq!(moved.labels.keys().collect::<Vec<_>>(), [&prompt()]);
+    assert_eq!(world.store.moved_since(0, 0).await.unwrap(), None);
+    let nothing = world.store.moved_since(moved.newest, 0).await.unwrap().unwrap();
+    assert_eq!((nothing.newest, nothing.labels.len()), (moved.newest, 0));
 }

@@ -3,8 +3,8 @@
 use super::hazards::{Hazards, Strike};
 use crate::ids::{Actor, CacheName, Label, PolicyName, PromptName, Revision, RolloutId, Tick, Version};
 use crate::prompt::{
-    Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptStore, PromptSummary, PromptVersion,
-    Withdrawal,
+    Draft, Evaluation, LabelChange, LabelRequest, Moved, PromptError, PromptStore, PromptSummary,
+    PromptVersion, Withdrawal,
 };
 use crate::rollout::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome, RolloutState, Transition};
 use crate::store::{
@@ -209,6 +209,10 @@ impl PromptStore for HazardousStore {
         limit: usize,
     ) -> Result<Vec<LabelChange>, PromptError> {
         self.behind.history(prompt, before, limit).await
+    }
+
+    async fn moved_since(&self, after: u64, prompts_max: usize) -> Result<Option<Moved>, PromptError> {
+        self.behind.moved_since(after, prompts_max).await
     }
 
     async fn protect_label(

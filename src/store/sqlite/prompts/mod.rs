@@ -4,14 +4,15 @@ use super::queue::Lane;
 use super::{SqliteStore, page};
 use crate::ids::{Actor, Label, PromptName, Version};
 use crate::prompt::{
-    Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptStore, PromptSummary, PromptVersion,
-    Withdrawal,
+    Draft, Evaluation, LabelChange, LabelRequest, Moved, PromptError, PromptStore, PromptSummary,
+    PromptVersion, Withdrawal,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 mod labels;
+mod moved;
 mod versions;
 mod withdrawals;
 
@@ -104,6 +105,11 @@ impl PromptStore for SqliteStore {
     ) -> Result<Vec<LabelChange>, PromptError> {
         let prompt = prompt.clone();
         self.read(move |connection| labels::history(connection, &prompt, before, page(limit)))
+            .await
+    }
+
+    async fn moved_since(&self, after: u64, prompts_max: usize) -> Result<Option<Moved>, PromptError> {
+        self.read(move |connection| Ok(moved::since(connection, after, prompts_max)?))
             .await
     }
 

@@ -37,7 +37,7 @@ struct Page {
     following: Following,
     policy: Option<PolicyName>,
     /// What the page has drawn, or is about to.
-    shown: Option<Vec<Arc<PolicyStatus>>>,
+    shown: Option<Arc<Board>>,
 }
 
 /// Follows one policy, or all.
@@ -69,13 +69,12 @@ impl Page {
     async fn next(&mut self) -> Option<()> {
         loop {
             self.following.changed().await?;
-            let shown = of_board(&self.console.board(), self.policy.as_ref());
-            let with_numbers = self.policy.is_some();
+            let board = self.console.board();
             let known = self.shown.as_deref();
-            if known.is_some_and(|known| all_same(known, &shown, with_numbers)) {
+            if known.is_some_and(|known| looks_same(known, &board, self.policy.as_ref())) {
                 continue;
             }
-            let is_first = self.shown.replace(shown).is_none();
+            let is_first = self.shown.replace(board).is_none();
             if !is_first {
                 tokio::time::sleep(EVENTS_APART_MIN).await;
                 return Some(());
@@ -84,16 +83,20 @@ impl Page {
     }
 }
 
-fn of_board(board: &Board, policy: Option<&PolicyName>) -> Vec<Arc<PolicyStatus>> {
-    match policy {
-        Some(policy) => board.policies.get(policy).cloned().into_iter().collect(),
-        None => board.policies.values().cloned().collect(),
+/// Whether a page of one policy, or of all, looks the same.
+fn looks_same(known: &Board, now: &Board, policy: Option<&PolicyName>) -> bool {
+    if let Some(policy) = policy {
+        return match (known.policies.get(policy), now.policies.get(policy)) {
+            (Some(known), Some(now)) => is_same(known, now, true),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
     }
-}
-
-fn all_same(known: &[Arc<PolicyStatus>], now: &[Arc<PolicyStatus>], with_numbers: bool) -> bool {
-    let mut pairs = known.iter().zip(now);
-    known.len() == now.len() && pairs.all(|(known, now)| is_same(known, now, with_numbers))
+    let mut pairs = known.policies.values().zip(now.policies.values());
+    known.policies.len() == now.policies.len()
+        && known.troubles == now.troubles
+        && known.problems == now.problems
+        && pairs.all(|(known, now)| is_same(known, now, false))
 }
 
 /// Whether a page looks the same; the numbers of one policy are shown, those of all are not.
@@ -110,7 +113,11 @@ fn is_same(known: &Arc<PolicyStatus>, now: &Arc<PolicyStatus>, with_numbers: boo
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     };
-    is_same_rollout && known.policy.revision == now.policy.revision
+    is_same_rollout
+        && known.policy.name == now.policy.name
+        && known.policy.revision == now.policy.revision
+        && known.removed == now.removed
+        && known.registry_error == now.registry_error
 }
 
 /// Whether nothing was observed between two looks; that time has passed alone changes no number.

@@ -21,6 +21,8 @@ mod elsewhere;
 mod events;
 #[path = "api/gateway.rs"]
 mod gateway;
+#[path = "api/groups.rs"]
+mod groups;
 #[path = "api/hooks.rs"]
 mod hooks;
 #[path = "api/labels.rs"]

@@ -32,6 +32,7 @@ const RAISED_ELSEWHERE: &[Code] = &[
     Code::Unreadable,
     Code::PolicyTwice,
     Code::LabelShared,
+    Code::GroupOverlap,
     Code::SplitChanged,
     Code::TrafficBelowPatience,
     Code::TrafficBelowGuards,

@@ -2,7 +2,7 @@
 //!
 //! A policy is published in the protocol that its `hash` belongs to, and in no other: two protocols put the
 //! same user into different buckets. Serin's own scheme cannot be published, because its key is secret.
-//! Neither can a policy with `targeting`: who is outside of it is told with that secret, or by comparisons
+//! Neither can a policy with `targeting` or `group`, nor any under a server's reserve: who is outside of it is told with that secret, or by comparisons
 //! that those SDKs make otherwise. What is published is the split and its labels; users whom the policy forces are not, because their keys
 //! are nobody's to read.
 
@@ -89,7 +89,7 @@ fn is_restricted(app: &App, route: &Route) -> bool {
     }
     let board = app.controller.board();
     let status = board.policies.get(&route.policy);
-    status.is_some_and(|status| status.policy.assignment.targeting.is_restricted())
+    status.is_some_and(|status| status.policy.assignment.is_restricted())
 }
 
 fn unpublished(policies: &[&str]) -> String {
@@ -104,7 +104,7 @@ fn unpublished(policies: &[&str]) -> String {
         rest => format!(" and {rest} more"),
     };
     format!(
-        "SDKs that evaluate by themselves cannot follow the `targeting` of {}{more}: ask for such policies at \
+        "SDKs that evaluate by themselves cannot follow the `targeting`, the `group` or the server's reserve of {}{more}: ask for such policies at \
          `/v1/assignments` or `/ofrep/v1`",
         named.join(", ")
     )

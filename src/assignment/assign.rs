@@ -98,7 +98,9 @@ impl Route {
             | Reason::Holdback
             | Reason::AttributeMissing(_)
             | Reason::NotTargeted(_)
-            | Reason::OutsideSegment => {
+            | Reason::OutsideSegment
+            | Reason::OtherInGroup
+            | Reason::Reserved => {
                 let hash = treatment.user_hash(user);
                 Some(Receipt {
                     rollout,
@@ -222,6 +224,8 @@ mod tests {
                 | Reason::AttributeMissing(_)
                 | Reason::NotTargeted(_)
                 | Reason::OutsideSegment
+                | Reason::OtherInGroup
+                | Reason::Reserved
                 | Reason::Idle(_) => None,
             };
             assert_eq!(receipt.user, expected, "{name}");
@@ -261,6 +265,8 @@ mod tests {
                 | Reason::AttributeMissing(_)
                 | Reason::NotTargeted(_)
                 | Reason::OutsideSegment
+                | Reason::OtherInGroup
+                | Reason::Reserved
                 | Reason::Idle(_) => Arm::Treatment,
             };
             assert_eq!(assignment.arm, expected, "{name}");

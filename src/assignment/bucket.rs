@@ -10,7 +10,8 @@
 //!    bytes as 64-bit little-endian integer, followed by `s`. The purpose is the ASCII text
 //!    `serin/v1/split` for the arm, `serin/v1/cluster` for the cluster, and `serin/v1/segment` for the
 //!    share of users that a rollout is for, whose salt is the one that the policy declares for it, else
-//!    the policy's name. The key is the first 16
+//!    the policy's name; likewise `serin/v1/group`, whose salt is the group's name, and
+//!    `serin/v1/reserve`, whose salt is in the server's settings. The key is the first 16
 //!    bytes of HMAC-SHA-256(secret, message), secret being the server's 32 bytes.
 //! 3. **Bucket.** `SipHash-2-4(key, user)`, where `user` is the key's UTF-8 as it came: no case
 //!    folding, no Unicode normalisation, no trimming. The output is read as 64-bit integer.
@@ -45,6 +46,10 @@ pub enum Purpose {
     Cluster,
     /// Draws the users of a segment.
     Segment,
+    /// Shares the users of a group out among its policies.
+    Group,
+    /// Draws the users who are never in treatment of any policy.
+    Reserve,
     /// Signs receipts.
     Receipt,
 }
@@ -55,6 +60,8 @@ impl Purpose {
             Self::Split => b"serin/v1/split",
             Self::Cluster => b"serin/v1/cluster",
             Self::Segment => b"serin/v1/segment",
+            Self::Group => b"serin/v1/group",
+            Self::Reserve => b"serin/v1/reserve",
             Self::Receipt => b"serin/v1/receipt",
         }
     }

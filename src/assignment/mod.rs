@@ -87,6 +87,10 @@ pub enum Reason {
     NotTargeted(u8),
     /// The user is outside of the share of users that the rollout is for.
     OutsideSegment,
+    /// Another policy of the group may have the user in treatment.
+    OtherInGroup,
+    /// The user is in the server's reserve, which is in treatment of no policy.
+    Reserved,
     /// Nobody is in treatment: see [`Idle`].
     Idle(Idle),
 }
@@ -95,7 +99,11 @@ impl Reason {
     /// Whether the user is no part of the rollout, by [`Admission`].
     pub fn is_outside(self) -> bool {
         match self {
-            Self::AttributeMissing(_) | Self::NotTargeted(_) | Self::OutsideSegment => true,
+            Self::AttributeMissing(_)
+            | Self::NotTargeted(_)
+            | Self::OutsideSegment
+            | Self::OtherInGroup
+            | Self::Reserved => true,
             Self::Split | Self::Forced | Self::Holdback | Self::Idle(_) => false,
         }
     }

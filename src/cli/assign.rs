@@ -129,7 +129,8 @@ fn print_table(users: &[String], outcomes: &[Value]) -> anyhow::Result<()> {
         };
         let reason = match assignment.reason.as_str() {
             "split" => FAINT,
-            "forced" | "holdback" | "attribute_missing" | "not_targeted" | "outside_segment" => CAUTION,
+            "forced" | "holdback" | "attribute_missing" | "not_targeted" | "outside_segment"
+            | "other_in_group" | "reserved" => CAUTION,
             _ => PLAIN,
         };
         let why = assignment.reason.replace('_', " ");

@@ -260,9 +260,13 @@ async fn resume(
         telemetry: parts.telemetry,
         side,
     });
-    resumed
+    let controller = resumed
         .await
-        .context("cannot go on with the rollouts in the store")
+        .context("cannot go on with the rollouts in the store")?;
+    Ok(match &settings.reserve {
+        Some(reserve) => controller.with_reserve(reserve.share, reserve.salt.as_str()),
+        None => controller,
+    })
 }
 
 /// Starts what goes on beside the answers, and ends when the controller does.

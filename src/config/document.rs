@@ -3,6 +3,7 @@
 use super::caches;
 use super::playground;
 use super::registries::Entry;
+use super::reserve::ReserveSettings;
 use super::{AllowedOrigin, LimitArgs, SettingsError, parse_duration};
 use crate::ids::RegistryName;
 use crate::spelling;
@@ -28,6 +29,7 @@ pub(super) struct Document {
     pub(super) redis: Vec<caches::Entry>,
     pub(super) playground: Option<playground::Entry>,
     pub(super) allowed_origins: Vec<AllowedOrigin>,
+    pub(super) reserve: Option<ReserveSettings>,
     pub(super) limits: LimitArgs,
     pub(super) shutdown_grace: Option<Duration>,
 }
@@ -47,6 +49,7 @@ struct Wire {
     playground: Option<playground::Entry>,
     #[serde(deserialize_with = "origins")]
     allowed_origins: Vec<AllowedOrigin>,
+    reserve: Option<ReserveSettings>,
     limits: Limits,
     #[serde(deserialize_with = "duration")]
     shutdown_grace: Option<Duration>,
@@ -221,6 +224,7 @@ impl From<Wire> for Document {
             redis: wire.redis,
             playground: wire.playground,
             allowed_origins: wire.allowed_origins,
+            reserve: wire.reserve,
             limits: LimitArgs {
                 body_bytes_max: wire.limits.body_bytes_max,
                 body_decompressed_bytes_max: wire.limits.body_decompressed_bytes_max,

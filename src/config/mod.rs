@@ -8,6 +8,7 @@ mod document;
 mod origins;
 mod playground;
 mod registries;
+mod reserve;
 
 use crate::ids::RegistryName;
 use crate::store::Secret;
@@ -21,6 +22,7 @@ pub use self::caches::{RedisSettings, Then};
 pub use self::origins::{AllowedOrigin, AllowedOrigins};
 pub use self::playground::{MODEL_BYTES_MAX, PlaygroundSettings, is_model};
 pub use self::registries::{Hidden, LangfuseSettings, RegistryKind};
+pub use self::reserve::ReserveSettings;
 
 /// The settings file that is read when it exists and no other is named.
 pub const FILE_DEFAULT: &str = "serin.yaml";
@@ -52,6 +54,8 @@ pub struct Settings {
     pub playground: Option<PlaygroundSettings>,
     /// The origins whose pages may read assignments; nobody's by default.
     pub allowed_origins: AllowedOrigins,
+    /// Users who are in treatment of no policy; none by default.
+    pub reserve: Option<ReserveSettings>,
     /// What clients may ask for.
     pub limits: Limits,
     /// How long requests may go on after the signal to stop; 10 s by default.
@@ -259,6 +263,7 @@ impl Settings {
             } else {
                 args.allowed_origins.into_iter().collect()
             },
+            reserve: document.reserve,
             limits: limits(args.limits, document.limits),
             shutdown_grace: args
                 .shutdown_grace

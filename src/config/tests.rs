@@ -272,3 +272,18 @@ fn a_playground_names_its_model_and_where_its_key_is() {
         assert!(refused.contains(why), "{text}: {refused}");
     }
 }
+
+#[test]
+fn a_reserve_has_a_share_and_a_salt() {
+    let document = document::parse("reserve: {share: 2.5%, salt: '2026'}", "serin.yaml").unwrap();
+    let reserve = document.reserve.unwrap();
+    assert_eq!((reserve.share.ppm(), reserve.salt.as_str()), (25_000, "2026"));
+    for bad in [
+        "{share: 0%, salt: a}",
+        "{share: 100%, salt: a}",
+        "{share: 2, salt: a}",
+        "{share: 2%}",
+    ] {
+        assert!(refusal(&format!("reserve: {bad}")).contains("reserve"), "{bad}");
+    }
+}

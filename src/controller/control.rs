@@ -8,8 +8,9 @@ use super::running::Running;
 use super::unheard::Unheard;
 use super::{Board, CommandError, ControllerSide, Request};
 use crate::assignment::Route;
+use crate::assignment::admission::Segment;
 use crate::clock::Clock;
-use crate::ids::{PolicyName, RegistryName, Tick};
+use crate::ids::{Exposure, PolicyName, RegistryName, Tick};
 use crate::policy::{Policy, check};
 use crate::registry::{Freshness, Registry};
 use crate::rollout::RolloutState;
@@ -81,6 +82,8 @@ pub struct Controller {
     pub(super) routes: BTreeMap<PolicyName, Arc<Route>>,
     /// How many snapshots were published.
     pub(super) published: u64,
+    /// Users who are in treatment of no policy.
+    pub(super) reserve: Option<Segment>,
     folder_read: Option<Timestamp>,
 }
 
@@ -121,6 +124,7 @@ impl Controller {
             board: Board::default(),
             routes: BTreeMap::new(),
             published: 0,
+            reserve: None,
             folder_read: None,
         };
         controller.read_folder().await;
@@ -130,6 +134,16 @@ impl Controller {
         controller.read_labels(&names, Freshness::Polled).await;
         controller.publish();
         Ok(controller)
+    }
+
+    /// The same with a share of users, drawn by `salt`, who are in treatment of no policy.
+    #[must_use]
+    pub fn with_reserve(mut self, share: Exposure, salt: &str) -> Self {
+        self.reserve = (share > Exposure::NOBODY).then(|| Segment::reserve(share, salt, &self.secret.0));
+        let (policies, rollouts) = (self.policies.keys(), self.rollouts.keys());
+        self.touched = policies.chain(rollouts).cloned().collect();
+        self.publish();
+        self
     }
 
     /// Reads rollouts and effects from the store, instead of what is in memory.

@@ -3,10 +3,12 @@
 use super::Controller;
 use super::caches;
 use super::{PolicyStatus, RolloutStatus, Trouble};
+use crate::assignment::Route;
+use crate::assignment::admission::{GroupPart, Range};
 use crate::assignment::snapshot::Snapshot;
-use crate::ids::PolicyName;
+use crate::ids::{GroupName, PolicyName, RolloutId};
 use crate::rollout::route::route;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Controller {
@@ -16,9 +18,12 @@ impl Controller {
     /// again.
     pub(super) fn publish(&mut self) {
         let mut routed = false;
+        let mut groups = BTreeSet::new();
         for name in std::mem::take(&mut self.touched) {
             let Some(status) = self.status(&name) else {
-                routed |= self.routes.remove(&name).is_some();
+                let gone = self.routes.remove(&name);
+                groups.extend(gone.as_deref().and_then(part).map(|part| part.name.clone()));
+                routed |= gone.is_some();
                 self.board.policies.remove(&name);
                 continue;
             };
@@ -27,12 +32,26 @@ impl Controller {
                 Some(rollout) => (&status.policy, Some(&rollout.state)),
                 None => (&status.policy, None),
             };
-            let route = route(policy, state, status.labels.as_ref(), &self.secret.0);
+            let mut route = route(policy, state, status.labels.as_ref(), &self.secret.0);
+            if let Some(treatment) = &mut route.treatment {
+                treatment.admission.reserve = self.reserve;
+            }
+            let known = self.routes.get(&name).and_then(|known| part(known));
+            groups.extend(known.map(|part| part.name.clone()));
+            if let (Some(known), Some(part)) = (known, part_mut(&mut route))
+                && known.name == part.name
+            {
+                part.taken.clone_from(&known.taken);
+            }
+            groups.extend(part(&route).map(|part| part.name.clone()));
             if self.routes.get(&name).is_none_or(|known| **known != route) {
                 self.routes.insert(name.clone(), Arc::new(route));
                 routed = true;
             }
             self.board.policies.insert(name, Arc::new(status));
+        }
+        for group in groups {
+            routed |= self.settle_group(&group);
         }
         let snapshot = routed.then(|| {
             self.published += 1;
@@ -49,6 +68,39 @@ impl Controller {
         self.board.problems = self.book.problems().to_vec();
         self.board.loaded_at = self.book.loaded_at();
         self.side.publish(self.board.clone(), snapshot);
+    }
+
+    /// Keeps rollouts of a group apart; true when a route changed.
+    ///
+    /// The policies in force have parts that do not overlap, but a rollout goes on with the part that it
+    /// began with. What it still has of another's part is left to it, whose users it has already; the
+    /// other gets them when it ends, and so only gains users.
+    fn settle_group(&mut self, group: &GroupName) -> bool {
+        let members = self.routes.values().filter_map(|route| {
+            let part = part(route).filter(|part| part.name == *group)?;
+            Some((
+                route.treatment.as_ref()?.rollout,
+                part.range,
+                route.policy.clone(),
+            ))
+        });
+        let mut members: Vec<(RolloutId, Range, PolicyName)> = members.collect();
+        members.sort_by_key(|(rollout, _, _)| *rollout);
+        let mut changed = false;
+        for (at, (_, range, policy)) in members.iter().enumerate() {
+            let earlier = members[..at].iter().map(|(_, earlier, _)| *earlier);
+            let taken: Vec<Range> = earlier.filter(|earlier| earlier.overlaps(*range)).collect();
+            let Some(route) = self.routes.get_mut(policy) else {
+                continue;
+            };
+            if part(route).is_some_and(|part| part.taken != taken) {
+                if let Some(part) = part_mut(Arc::make_mut(route)) {
+                    part.taken = taken;
+                }
+                changed = true;
+            }
+        }
+        changed
     }
 
     /// A policy as it stands; none when neither its file nor a rollout of it is there.
@@ -72,4 +124,13 @@ impl Controller {
             removed: in_force.is_none(),
         })
     }
+}
+
+/// The part of a group that a route has.
+fn part(route: &Route) -> Option<&GroupPart> {
+    route.treatment.as_ref()?.admission.group.as_ref()
+}
+
+fn part_mut(route: &mut Route) -> Option<&mut GroupPart> {
+    route.treatment.as_mut()?.admission.group.as_mut()
 }

@@ -100,6 +100,12 @@ name!(
     |v| is_dns_label(v)
 );
 name!(
+    /// Name of a group of policies, of which a user is in treatment of one at most.
+    GroupName, "group name",
+    "must be 1 to 63 of `a`-`z`, `0`-`9` and `-`, with a letter or digit at both ends",
+    |v| is_dns_label(v)
+);
+name!(
     /// Name of a registry in the server's settings; `embedded` is Serin's own.
     RegistryName, "registry name",
     "must be 1 to 63 of `a`-`z`, `0`-`9` and `-`, with a letter or digit at both ends",

@@ -229,6 +229,13 @@ codes! {
     Patience "SRN142" Error "a wait is out of bounds"
     "`noData.after` and `inconclusive.after` are 1s to 90d."
 
+    GroupName "SRN150" Error "not a group name"
+    "The name draws the users of the group: 1 to 63 of `a`-`z`, `0`-`9` and `-`, as a DNS label."
+
+    GroupRange "SRN151" Error "not a part of a group"
+    "The policy has the users of its group from `from` up to `to`, so that they stay who they are when policies \
+     join and leave."
+
     MetricName "SRN201" Error "not a metric name"
     "1 to 64 of letters, digits, `_`, `-` and `.`, with a letter or digit first: the name in observations."
 
@@ -334,6 +341,10 @@ codes! {
 
     LabelShared "SRN402" Error "two policies steer the same label"
     "Both would move it, and each would take the other for a stranger."
+
+    GroupOverlap "SRN403" Error "two policies have the same users of a group"
+    "A user is in treatment of one policy of a group at most, so that its policies have parts that do not \
+     overlap."
 
     BakeShort "SRN901" Warning "a bake is shorter than three intervals of the analysis"
     "With fewer than three verdicts in a step, its bake protects nobody."

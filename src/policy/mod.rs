@@ -4,7 +4,8 @@
 //! therefore rely on what the fields promise. Nothing here reads files or the clock.
 
 use crate::ids::{
-    Actor, Exposure, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt, Scheme, Tick,
+    Actor, Exposure, GroupName, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt,
+    Scheme, Tick,
 };
 use crate::targeting::Condition;
 use jiff::SignedDuration;
@@ -83,6 +84,26 @@ pub struct AssignmentRules {
     pub force: Forced,
     /// Whom the rollout is for.
     pub targeting: Targeting,
+    /// The part of a group's users that are the policy's.
+    pub group: Option<Group>,
+}
+
+impl AssignmentRules {
+    /// Whether somebody is outside of the rollouts.
+    pub fn is_restricted(&self) -> bool {
+        self.targeting.is_restricted() || self.group.is_some()
+    }
+}
+
+/// The policy's part of a group, of whose policies a user is in treatment of one at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The group.
+    pub name: GroupName,
+    /// Where the part begins on the group's hash line.
+    pub from: Exposure,
+    /// Where it ends; above [`Self::from`].
+    pub to: Exposure,
 }
 
 /// Whom a rollout is for; everybody by default.

@@ -1,7 +1,7 @@
 //! From a policy and the state of its rollout to the route that assignments are answered from.
 
 use super::{ObservedLabels, Phase, RolloutState};
-use crate::assignment::admission::Segment;
+use crate::assignment::admission::{GroupPart, Range, Segment};
 use crate::assignment::bucket::{Purpose, SECRET_BYTES, SplitKey, SplitSalt};
 use crate::assignment::line::Line;
 use crate::assignment::{Admission, Idle, Route, Served, Treatment};
@@ -71,7 +71,7 @@ fn treatment(policy: &Policy, state: &RolloutState, secret: &[u8; SECRET_BYTES])
     })
 }
 
-/// Who may enter; also after the promotion, when everybody has the candidate, so that the same users count.
+/// Who may enter, whatever other policies and the server take from it; also after the promotion, when everybody has the candidate, so that the same users count.
 fn admission(policy: &Policy, secret: &[u8; SECRET_BYTES]) -> Admission {
     let targeting = &policy.assignment.targeting;
     let segment = targeting.segment.as_ref().map(|segment| {
@@ -81,9 +81,20 @@ fn admission(policy: &Policy, secret: &[u8; SECRET_BYTES]) -> Admission {
             key: SplitKey::of_text(secret, Purpose::Segment, salt),
         }
     });
+    let group = policy.assignment.group.as_ref().map(|group| GroupPart {
+        name: group.name.clone(),
+        key: SplitKey::of_text(secret, Purpose::Group, group.name.as_str()),
+        range: Range {
+            from: group.from,
+            to: group.to,
+        },
+        taken: Vec::new(),
+    });
     Admission {
         conditions: targeting.conditions.clone().into(),
         segment,
+        group,
+        reserve: None,
     }
 }
 

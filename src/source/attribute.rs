@@ -190,7 +190,9 @@ pub(super) fn attribute(
         return Worth::Ignored(Ignored::NoRollout);
     };
     match split.reason {
-        Reason::OutsideSegment => return Worth::Ignored(Ignored::OutsideRollout),
+        Reason::OutsideSegment | Reason::OtherInGroup | Reason::Reserved => {
+            return Worth::Ignored(Ignored::OutsideRollout);
+        }
         Reason::AttributeMissing(_) | Reason::NotTargeted(_) => {
             return Worth::Ignored(Ignored::ReceiptNeeded);
         }

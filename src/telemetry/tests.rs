@@ -34,6 +34,7 @@ fn policy(name: &str) -> Policy {
             holdback: Exposure::NOBODY,
             force: Forced::default(),
             targeting: Targeting::default(),
+            group: None,
         },
         steps: vec![Step {
             exposure: Exposure::EVERYBODY,

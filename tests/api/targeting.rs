@@ -230,7 +230,7 @@ async fn a_policy_with_targeting_is_not_published() {
         .await
         .problem(409, "not_published");
     assert!(
-        detail.contains("cannot follow the `targeting` of `greeting`"),
+        detail.contains("cannot follow the `targeting`, the `group` or the server's reserve of `greeting`"),
         "{detail}"
     );
 }

@@ -99,7 +99,7 @@ pub(crate) struct World {
     contract: Contract,
     running: Option<(oneshot::Sender<()>, JoinHandle<Controller>)>,
     /// Where the policies are; gone with the world.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// What the server answered.
@@ -213,7 +213,7 @@ impl World {
             clock: manual,
             contract: Contract::new(),
             running: None,
-            _folder: folder,
+            folder,
         };
         world.run(controller);
         world
@@ -222,6 +222,20 @@ impl World {
     fn run(&mut self, controller: Controller) {
         let (stop, stopped) = oneshot::channel();
         self.running = Some((stop, tokio::spawn(controller.run(stopped))));
+    }
+
+    /// Writes other texts of the policies, and lets the controller read them.
+    pub(crate) async fn write_policies(&mut self, texts: &[&str]) {
+        for (number, text) in texts.iter().enumerate() {
+            std::fs::write(self.folder.path().join(format!("{number}.yaml")), text).unwrap();
+        }
+        let (stop, running) = self.running.take().unwrap();
+        stop.send(()).unwrap();
+        let mut controller = running.await.unwrap();
+        self.clock.advance(SignedDuration::from_secs(5));
+        controller.read_folder().await;
+        controller.tick().await;
+        self.run(controller);
     }
 
     /// Lets `seconds` pass, with a tick at the end of each.

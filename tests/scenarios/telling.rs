@@ -211,9 +211,11 @@ impl Stage<'_> {
                 Reason::Split => "split".to_owned(),
                 Reason::Forced => "forced".to_owned(),
                 Reason::Holdback => "held back".to_owned(),
-                Reason::AttributeMissing(_) | Reason::NotTargeted(_) | Reason::OutsideSegment => {
-                    "outside".to_owned()
-                }
+                Reason::AttributeMissing(_)
+                | Reason::NotTargeted(_)
+                | Reason::OutsideSegment
+                | Reason::OtherInGroup
+                | Reason::Reserved => "outside".to_owned(),
                 Reason::Idle(idle) => format!("{idle:?}"),
             };
             let version = assignment

@@ -57,6 +57,7 @@ fn policy(metrics: Vec<Metric>) -> Policy {
             holdback: Exposure::NOBODY,
             force: Forced::default(),
             targeting: Targeting::default(),
+            group: None,
         },
         steps: vec![],
         watch: SignedDuration::ZERO,

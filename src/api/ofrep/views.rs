@@ -105,7 +105,7 @@ impl<'a> EvaluationView<'a> {
 fn reason(word: &str) -> &'static str {
     let [fixed, matched, split, unknown] = REASONS;
     match word {
-        "split" | "holdback" | "outside_segment" => split,
+        "split" | "holdback" | "outside_segment" | "other_in_group" | "reserved" => split,
         "forced" | "attribute_missing" | "not_targeted" => matched,
         "no_rollout" | "pending" | "rolled_back" | "promoted" => fixed,
         _ => unknown,

@@ -14,13 +14,15 @@ use std::fmt::Display;
 use utoipa::ToSchema;
 
 /// Every word that [`reason_word`] gives.
-pub const REASON_WORDS: [&str; 10] = [
+pub const REASON_WORDS: [&str; 12] = [
     "split",
     "forced",
     "holdback",
     "attribute_missing",
     "not_targeted",
     "outside_segment",
+    "other_in_group",
+    "reserved",
     "no_rollout",
     "pending",
     "rolled_back",
@@ -36,6 +38,8 @@ pub fn reason_word(reason: Reason) -> &'static str {
         Reason::AttributeMissing(_) => "attribute_missing",
         Reason::NotTargeted(_) => "not_targeted",
         Reason::OutsideSegment => "outside_segment",
+        Reason::OtherInGroup => "other_in_group",
+        Reason::Reserved => "reserved",
         Reason::Idle(Idle::NoRollout) => "no_rollout",
         Reason::Idle(Idle::Pending) => "pending",
         Reason::Idle(Idle::RolledBack) => "rolled_back",

@@ -187,6 +187,7 @@ async fn start_server(home: &Path, seed: u64) -> anyhow::Result<Server> {
         redis: Vec::new(),
         playground: None,
         allowed_origins: AllowedOrigins::default(),
+        reserve: None,
         limits: Limits::default(),
         shutdown_grace: SHUTDOWN_GRACE,
     };

@@ -1,5 +1,6 @@
-//! What several policies must not share: a name, and a label that both would move.
+//! What several policies must not share: a name, a label that both would move, users of a group.
 
+use super::super::Group;
 use super::super::code::Code;
 use super::super::document::{Located, SpecDocument};
 use super::super::problem::Span;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub(super) struct Claims {
     pub(super) name: Option<Located<PolicyName>>,
     pub(super) steered: Vec<Located<SteeredLabel>>,
+    pub(super) group: Option<Located<Group>>,
 }
 
 /// A label of one prompt of one registry.
@@ -82,6 +84,57 @@ pub(super) fn check(examined: &mut [Examined]) {
             conflict.span,
             message,
             "give the policies labels of their own: both would move this one",
+        );
+    }
+    check_groups(examined);
+}
+
+/// Notes in both files where two policies would have the same users of a group.
+fn check_groups(examined: &mut [Examined]) {
+    let mut parts: Vec<(usize, Located<Group>)> = Vec::new();
+    for (file, examined) in examined.iter().enumerate() {
+        parts.extend(examined.claims.group.clone().map(|group| (file, group)));
+    }
+    // In the order of their beginnings, whoever overlaps anybody overlaps the one that reaches furthest so far.
+    parts.sort_by(|(_, one), (_, other)| {
+        let place = |group: &Group| (group.name.clone(), group.from, group.to);
+        place(&one.value).cmp(&place(&other.value))
+    });
+    let mut furthest: Option<&(usize, Located<Group>)> = None;
+    let mut found = Vec::new();
+    for part in &parts {
+        let other = furthest.filter(|(_, other)| other.value.name == part.1.value.name);
+        match other {
+            Some(other) if other.1.value.to > part.1.value.from => {
+                found.push((part.clone(), other.clone()));
+                found.push((other.clone(), part.clone()));
+            }
+            Some(_) | None => {}
+        }
+        if other.is_none_or(|other| other.1.value.to < part.1.value.to) {
+            furthest = Some(part);
+        }
+    }
+    for ((file, group), (other_file, other)) in found {
+        let conflict = Conflict {
+            claim: group.value,
+            file,
+            span: group.span,
+            other_file,
+            other_span: other.span,
+        };
+        let message = format!(
+            "the part from {} to {} of the group `{}` is also that of {}",
+            conflict.claim.from.max(other.value.from),
+            conflict.claim.to.min(other.value.to),
+            conflict.claim.name,
+            conflict.other_place(examined)
+        );
+        examined[file].problems.add_with_help(
+            Code::GroupOverlap,
+            conflict.span,
+            message,
+            "give each policy of a group a part of its own: all parts together are at most 100%",
         );
     }
 }

@@ -2,11 +2,14 @@
 
 use super::super::code::Code;
 use super::super::document::value::{ForcedUser, Items};
-use super::super::document::{AssignmentDocument, FORCED_USERS_MAX, ForceDocument, Given, Located};
+use super::super::document::{
+    AssignmentDocument, FORCED_USERS_MAX, ForceDocument, Given, GroupDocument, Located,
+};
 use super::super::problem::Problems;
-use super::super::{AssignmentRules, Forced};
+use super::super::quantity::Percentage;
+use super::super::{AssignmentRules, Forced, Group};
 use super::refuse;
-use crate::ids::{Exposure, Salt, Scheme, UserKey};
+use crate::ids::{Exposure, GroupName, Salt, Scheme, UserKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -58,12 +61,55 @@ pub(super) fn check(
         .force
         .resolve(Forced::default(), |located| forced(&located.value, problems));
     let targeting = super::targeting::check(document, problems);
+    let group = document
+        .group
+        .resolve(None, |located| group(located, problems).map(Some));
     Some(AssignmentRules {
         scheme: scheme?,
         salt: salt?,
         holdback: holdback?,
         force: force?,
         targeting: targeting?,
+        group: group?,
+    })
+}
+
+/// The policy's part of a group.
+fn group(located: &Located<GroupDocument>, problems: &mut Problems) -> Option<Group> {
+    let document = &located.value;
+    let name = document.name.located().and_then(|located| {
+        let name = GroupName::new(&located.value).ok();
+        if name.is_none() {
+            refuse(
+                Code::GroupName,
+                located,
+                "`name`",
+                GroupName::RULE,
+                None,
+                problems,
+            );
+        }
+        name
+    });
+    let share = |given: &Given<Percentage>| {
+        let ppm = given.value().map(|share| share.ppm());
+        ppm.map(|ppm| Exposure::from_ppm(ppm).ok())
+    };
+    let (from, to) = (share(&document.from)?, share(&document.to)?);
+    let range = from.zip(to).filter(|(from, to)| from < to);
+    if range.is_none() {
+        problems.add_with_help(
+            Code::GroupRange,
+            located.span,
+            "`from` must be below `to`, and both at most 100%",
+            "such as `from: 0%, to: 30%`, and the next policy `from: 30%`",
+        );
+    }
+    let (from, to) = range?;
+    Some(Group {
+        name: name?,
+        from,
+        to,
     })
 }
 

@@ -158,6 +158,12 @@ fn policy(document: &PolicyDocument, text: &str, problems: &mut Problems) -> (Op
         lint::labels(labels, spec, problems);
     }
     let parts = Parts::of(spec, problems);
+    let written = spec
+        .assignment
+        .value()
+        .and_then(|written| written.group.located());
+    let group = parts.assignment.as_ref().and_then(|rules| rules.group.clone());
+    claims.group = written.zip(group).map(|(located, group)| located.at(group));
     let policy = (|| {
         Some(Policy {
             name: name?,
@@ -212,7 +218,7 @@ impl Parts {
         lint::scheme(spec, problems);
         lint::sdks(spec, problems);
         if let Some(rules) = &assignment {
-            lint::targeting(spec, &rules.targeting, problems);
+            lint::targeting(spec, rules, problems);
         }
         lint::approval(spec, problems);
         lint::notify(spec, problems);

@@ -42,6 +42,24 @@ pub(crate) struct AssignmentDocument {
     /// and not counted. Without it, everybody.
     #[schemars(default)]
     pub(crate) targeting: Given<Items<TargetingDocument, 0, CONDITIONS_MAX>>,
+    /// The policy's part of a group: a user is in treatment of one policy of a group at most.
+    #[schemars(default)]
+    pub(crate) group: Given<GroupDocument>,
+}
+
+/// The part of a group's users who may enter; the parts of its policies do not overlap.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename = "Group", deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct GroupDocument {
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// Name of the group: a DNS label, which is also what draws its users.
+    #[schemars(extend("maxLength" = 63, "pattern" = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub(crate) name: Given<String>,
+    /// Where the part begins on the group's line of users.
+    pub(crate) from: Given<Percentage>,
+    /// Where it ends: above `from`.
+    pub(crate) to: Given<Percentage>,
 }
 
 /// Users with a fixed arm.

@@ -14,7 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use value::Items;
 use words::ApprovalWord;
 
-pub(crate) use assignment::{AssignmentDocument, ForceDocument};
+pub(crate) use assignment::{AssignmentDocument, ForceDocument, GroupDocument};
 pub(crate) use clients::ClientsDocument;
 pub(crate) use gates::{ApprovalDocument, EvaluationDocument, GatesDocument};
 pub(crate) use metric::MetricDocument;
@@ -309,6 +309,12 @@ section! {
         optional force "force",
         optional sdks "sdks",
         optional targeting "targeting",
+        optional group "group",
+    }
+    GroupDocument at "spec.assignment.group" {
+        required name "name",
+        required from "from",
+        required to "to",
     }
     TargetingDocument at "spec.assignment.targeting[]" {
         optional attribute "attribute",

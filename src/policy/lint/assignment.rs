@@ -5,7 +5,7 @@ use super::super::document::{Located, SpecDocument};
 use super::super::problem::Problems;
 use super::super::quantity::Percentage;
 use crate::ids::{Exposure, Scheme};
-use crate::policy::Targeting;
+use crate::policy::AssignmentRules;
 
 /// A scheme that is too coarse for what the policy says, or that draws related users again.
 pub(crate) fn scheme(spec: &SpecDocument, problems: &mut Problems) {
@@ -92,14 +92,14 @@ pub(crate) fn sdks(spec: &SpecDocument, problems: &mut Problems) {
 }
 
 /// Conditions that keep everybody out, and SDKs that cannot follow any.
-pub(crate) fn targeting(spec: &SpecDocument, targeting: &Targeting, problems: &mut Problems) {
+pub(crate) fn targeting(spec: &SpecDocument, rules: &AssignmentRules, problems: &mut Problems) {
     let Some(assignment) = spec.assignment.value() else {
         return;
     };
     let entries = assignment.targeting.value();
     let entries = entries.into_iter().flat_map(|entries| entries.usable());
     let conditions = entries.filter(|(_, entry)| entry.value.share.is_absent());
-    for ((_, entry), condition) in conditions.zip(&targeting.conditions) {
+    for ((_, entry), condition) in conditions.zip(&rules.targeting.conditions) {
         if condition.test.is_contradiction() {
             problems.add_with_help(
                 Code::TargetingNobody,
@@ -110,12 +110,12 @@ pub(crate) fn targeting(spec: &SpecDocument, targeting: &Targeting, problems: &m
         }
     }
     if let Some(sdks) = assignment.sdks.located().filter(|sdks| sdks.value.len() > 0)
-        && targeting.is_restricted()
+        && rules.is_restricted()
     {
         problems.add_with_help(
             Code::SdkCannotTarget,
             sdks.span,
-            "a policy with `targeting` is not published for SDKs that evaluate by themselves",
+            "a policy with `targeting` or `group` is not published for SDKs that evaluate by themselves",
             "let these applications ask over OFREP or HTTP",
         );
     }

@@ -43,6 +43,7 @@ fn policy() -> Policy {
             holdback: Exposure::NOBODY,
             force: Forced::default(),
             targeting: Targeting::default(),
+            group: None,
         },
         steps: vec![step(50_000, false), step(500_000, true), step(1_000_000, false)],
         watch: HOUR,

@@ -63,6 +63,8 @@ impl Watched {
                     | Reason::AttributeMissing(_)
                     | Reason::NotTargeted(_)
                     | Reason::OutsideSegment
+                    | Reason::OtherInGroup
+                    | Reason::Reserved
                     | Reason::Idle(_),
                     _,
                 ) => {}

@@ -23,9 +23,9 @@ const ODDS_RATIOS: [MixturePoint; 7] = [
     point(1.06, 0.004),
     point(1.13, 0.01),
     point(1.3, 0.246),
-    point(1.8, 0.246),
-    point(3.0, 0.246),
-    point(6.0, 0.246),
+    point(1.8, 0.234),
+    point(3.0, 0.214),
+    point(6.0, 0.29),
 ];
 /// Parts of its margin that a healthy rate is bet to use up, and their shares.
 const HEALTH_PARTS: [MixturePoint; 4] = [

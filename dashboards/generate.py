@@ -154,6 +154,10 @@ def machinery(grid):
     grid.add(graph("Keys cleared", "Keys of labels that had moved, each time that they were cleared in a cache or were to be.",
                    queries(("sum by (cache, outcome) (rate(serin_cache_clearings_total[$__rate_interval])) or on () vector(0)",
                             "{{cache}}: {{outcome}}")), unit="ops"), 8, 7)
+    grid.add(graph("Notifications", "Attempts to tell people what their policies say, by what came of them.",
+                   [query("sum by (outcome) (rate(serin_notices_total[$__rate_interval]))", "{{outcome}}")], unit="ops", stack=True), 12, 7)
+    grid.add(graph("Notifications that wait", "Notifications that wait because they, or one before them, were not taken.",
+                   [query("sum by (policy) (serin_notices_waiting)", "{{policy}}")], steps=True, low=0), 12, 7)
     grid.add(table("Length of rollouts", "From start to end, on average, since the process started.",
                    [query("sum by (policy, outcome) (serin_rollout_duration_seconds_sum) / sum by (policy, outcome) (serin_rollout_duration_seconds_count)",
                           instant=True, table=True)],

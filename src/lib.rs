@@ -43,6 +43,7 @@
 //! | [`controller`] | the tick, the folder of policies, execution of effects |
 //! | [`store`] | what outlives the process: SQLite |
 //! | [`registry`] | where labels live: embedded, and a model with faults |
+//! | [`notify`] | who is told of transitions: delivered from the store |
 //! | [`source`] | where observations come from: pushed over HTTP |
 //! | [`caches`] | caches of applications that follow labels: Redis |
 //! | [`api`] | HTTP routes, their views, access |
@@ -98,6 +99,7 @@ pub mod config;
 pub mod console;
 pub mod controller;
 mod figures;
+pub mod notify;
 pub mod registry;
 pub mod replay;
 pub mod sim;

@@ -186,6 +186,7 @@ async fn record(treatment_score: f64, naming: Naming, silence: std::ops::Range<u
         AuditEvent::LabelMove { .. }
         | AuditEvent::Registry { .. }
         | AuditEvent::Cache { .. }
+        | AuditEvent::Notice { .. }
         | AuditEvent::Refused { .. } => None,
     };
     // The first record tells of the beginning, which is no transition.

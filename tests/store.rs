@@ -10,6 +10,8 @@ mod access;
 mod effects;
 #[path = "store/labels.rs"]
 mod labels;
+#[path = "store/notices.rs"]
+mod notices;
 #[path = "store/observations.rs"]
 mod observations;
 #[path = "store/points.rs"]

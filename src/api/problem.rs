@@ -299,6 +299,7 @@ impl From<StoreError> for Problem {
             StoreError::Closed => Self::new(Code::Stopping, error.to_string()),
             StoreError::Busy { .. }
             | StoreError::UnknownEffect(_)
+            | StoreError::UnknownNotice(_)
             | StoreError::Failed(_)
             | StoreError::Corrupt { .. } => Self::internal(&error),
         }

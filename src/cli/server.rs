@@ -9,8 +9,9 @@ use crate::config::{LangfuseSettings, RegistryKind, Settings};
 use crate::console::playground::Model;
 use crate::console::{self, Console, recorder};
 use crate::controller::book::PolicyBook;
-use crate::controller::{self, Controller, ControllerSide};
+use crate::controller::{self, Controller, ControllerHandle, ControllerSide};
 use crate::ids::RegistryName;
+use crate::notify::{self, Notifier, Secrets};
 use crate::registry::embedded::Embedded;
 use crate::registry::langfuse::transport::{Http, Keys, http_client};
 use crate::registry::langfuse::{CacheManner, Langfuse, Manner};
@@ -49,6 +50,7 @@ struct Running {
     answers: JoinHandle<std::io::Result<()>>,
     settling: JoinHandle<()>,
     stop_settling: oneshot::Sender<()>,
+    telling: Telling,
     stop: watch::Sender<bool>,
 }
 
@@ -78,10 +80,7 @@ impl Server {
         let access = Access::load(mode, store.as_ref())
             .await
             .context("cannot read the tokens")?;
-        let listener = listen(settings.listen).await?;
-        let address = listener
-            .local_addr()
-            .context("cannot tell the address that is listened on")?;
+        let (listener, address) = listen(settings.listen).await?;
         let secret = match &settings.secret {
             Some(secret) => secret.clone(),
             None => store.secret().await.context("cannot read the secret")?,
@@ -99,6 +98,7 @@ impl Server {
         // Before the controller: what it says of the time after a rollback knows of them.
         let keepers = super::caches::keepers(settings, &parts)?;
         let controller = resume(settings, &secret, parts, side).await?;
+        let telling = Telling::start(settings, &store, &handle, &clock, &telemetry)?;
         let app = App::new(api::Parts {
             controller: handle,
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -132,6 +132,7 @@ impl Server {
             )),
             settling: tokio::spawn(settle(Arc::clone(&app), settling_stopped)),
             stop_settling,
+            telling,
             app,
             stop: stop.clone(),
         };
@@ -167,6 +168,40 @@ impl Server {
     }
 }
 
+/// Notifications on their way, beside the controller.
+struct Telling {
+    work: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Telling {
+    fn start(
+        settings: &Settings,
+        store: &Arc<SqliteStore>,
+        controller: &ControllerHandle,
+        clock: &Clock,
+        telemetry: &Arc<Telemetry>,
+    ) -> anyhow::Result<Self> {
+        let notifier = Notifier::new(notify::Parts {
+            store: Arc::clone(store) as Arc<dyn Store>,
+            controller: controller.clone(),
+            clock: clock.clone(),
+            telemetry: Arc::clone(telemetry),
+            secrets: notify_secrets(settings),
+            timeout: Notifier::TIMEOUT,
+        })?;
+        let (stop, stopped) = oneshot::channel();
+        let work = tokio::spawn(notifier.run(stopped));
+        Ok(Self { work, stop })
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        // It may have ended by itself; then nobody listens.
+        self.stop.send(()).ok();
+        self.work.await.context("the notifications broke off")
+    }
+}
+
 impl Running {
     /// Waits for the signal to stop, or for a part that ends before it; then ends the others in order.
     async fn finish(mut self) -> anyhow::Result<()> {
@@ -189,6 +224,7 @@ impl Running {
         // Likewise; what it holds is counted before it ends.
         self.stop_settling.send(()).ok();
         self.settling.await.context("the source of spans broke off")?;
+        self.telling.stop().await?;
         // It may have ended by itself; then nobody listens.
         self.stop_controller.send(()).ok();
         drop(self.app);
@@ -288,16 +324,20 @@ fn check_folder(policies: &Path) -> anyhow::Result<()> {
     })
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+/// A listener, and where it listens: port 0 takes a free one.
+async fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
         let message = format!("cannot listen on {address}");
         Hinted::new(
             message,
             "choose another address or port with `--listen`; port 0 takes a free one",
         )
         .because(error)
-        .into()
-    })
+    })?;
+    let address = listener
+        .local_addr()
+        .context("cannot tell the address that is listened on")?;
+    Ok((listener, address))
 }
 
 /// The registries of the settings, and those of them that are a Langfuse.
@@ -328,6 +368,16 @@ fn registries(settings: &Settings, clock: &Clock, store: &Arc<SqliteStore>) -> a
         all.insert(name.clone(), registry);
     }
     Ok(Registries { all, langfuses })
+}
+
+/// What policies name as the secrets of notifications.
+fn notify_secrets(settings: &Settings) -> Secrets {
+    let secrets = settings.notify_secrets.iter();
+    Secrets::new(
+        secrets
+            .map(|(name, secret)| (name.clone(), secret.0.clone()))
+            .collect(),
+    )
 }
 
 /// What the webhooks of registries are signed with.

@@ -138,6 +138,7 @@ pub(crate) struct Trouble {
     pub(crate) code: String,
     pub(crate) registry: Option<String>,
     pub(crate) cache: Option<String>,
+    pub(crate) policy: Option<String>,
     pub(crate) error: String,
 }
 

@@ -2,10 +2,10 @@
 
 use super::caches;
 use super::playground;
-use super::registries::Entry;
+use super::registries::{Entry, KeySource};
 use super::reserve::ReserveSettings;
 use super::{AllowedOrigin, LimitArgs, SettingsError, parse_duration};
-use crate::ids::RegistryName;
+use crate::ids::{RegistryName, SecretName};
 use crate::spelling;
 use crate::telemetry::log::LogFormat;
 use serde::de::Error as _;
@@ -25,6 +25,7 @@ pub(super) struct Document {
     pub(super) log_format: Option<LogFormat>,
     pub(super) log_filter: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
+    pub(super) notify_secrets: BTreeMap<SecretName, KeySource>,
     pub(super) registries: BTreeMap<RegistryName, Entry>,
     pub(super) redis: Vec<caches::Entry>,
     pub(super) playground: Option<playground::Entry>,
@@ -44,6 +45,7 @@ struct Wire {
     insecure: Option<bool>,
     log: Log,
     secret_file: Option<PathBuf>,
+    notify: Notify,
     registries: BTreeMap<Name, Entry>,
     redis: Vec<caches::Entry>,
     playground: Option<playground::Entry>,
@@ -53,6 +55,12 @@ struct Wire {
     limits: Limits,
     #[serde(deserialize_with = "duration")]
     shutdown_grace: Option<Duration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Notify {
+    secrets: BTreeMap<SecretNamed, KeySource>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -91,6 +99,16 @@ impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         RegistryName::new(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SecretNamed(SecretName);
+
+impl<'de> Deserialize<'de> for SecretNamed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        SecretName::new(&text).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -207,6 +225,7 @@ impl Default for Document {
 
 impl From<Wire> for Document {
     fn from(wire: Wire) -> Self {
+        let secrets = wire.notify.secrets.into_iter();
         let named = wire.registries.into_iter();
         let mut registries: BTreeMap<_, _> = named.map(|(name, entry)| (name.0, entry)).collect();
         if let Ok(embedded) = RegistryName::new(RegistryName::EMBEDDED) {
@@ -220,6 +239,7 @@ impl From<Wire> for Document {
             log_format: wire.log.format,
             log_filter: wire.log.filter,
             secret_file: wire.secret_file,
+            notify_secrets: secrets.map(|(name, source)| (name.0, source)).collect(),
             registries,
             redis: wire.redis,
             playground: wire.playground,

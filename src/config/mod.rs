@@ -10,7 +10,8 @@ mod playground;
 mod registries;
 mod reserve;
 
-use crate::ids::RegistryName;
+use self::registries::KeySource;
+use crate::ids::{RegistryName, SecretName};
 use crate::store::Secret;
 use crate::telemetry::log::LogFormat;
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub log_filter: String,
     /// The secret that users are hashed with, where it is fixed; else the store makes one.
     pub secret: Option<Secret>,
+    /// What policies name as the `secret` of a notification.
+    pub notify_secrets: BTreeMap<SecretName, Hidden>,
     /// Where prompts live.
     pub registries: BTreeMap<RegistryName, RegistryKind>,
     /// Caches of applications that follow labels; none by default.
@@ -252,6 +255,7 @@ impl Settings {
                 .or(document.log_filter)
                 .unwrap_or_else(|| "info".to_owned()),
             secret,
+            notify_secrets: notify_secrets(document.notify_secrets, environment)?,
             registries: registries(document.registries, environment)?,
             redis: caches::resolve(document.redis, environment)?,
             playground: document
@@ -271,6 +275,23 @@ impl Settings {
                 .unwrap_or(Duration::from_secs(10)),
         })
     }
+}
+
+/// The secrets of notifications.
+fn notify_secrets(
+    entries: BTreeMap<SecretName, KeySource>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<SecretName, Hidden>, SettingsError> {
+    let read = entries.into_iter().map(|(name, source)| {
+        let secret = source
+            .read(environment)
+            .map_err(|problem| SettingsError::Invalid {
+                place: format!("`notify.secrets.{name}`"),
+                problem,
+            })?;
+        Ok((name, secret))
+    });
+    read.collect()
 }
 
 /// The registries with their keys.

@@ -296,6 +296,7 @@ impl Entry {
 }
 
 impl KeySource {
+    /// The key, from a file or by `environment`; else what is wrong.
     pub(super) fn read(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Hidden, String> {
         let (text, place) = match self {
             Self::Environment(name) => {

@@ -201,6 +201,30 @@ fn the_name_of_the_own_registry_is_taken() {
 }
 
 #[test]
+fn secrets_of_notifications_are_named_read_and_never_shown() {
+    let written = file("notify: {secrets: {hooks: {env: HOOKS}, team-chat: {env: CHAT}}}");
+    let flags = ["--config", written.path().to_str().unwrap()];
+    let variables = |name: &str| (name != SECRET_VARIABLE).then(|| format!("hush-{name} "));
+    let settings = Settings::resolve(args(&flags), &variables).unwrap();
+    let secrets: Vec<_> = settings
+        .notify_secrets
+        .iter()
+        .map(|(name, secret)| (name.as_str(), secret.0.as_str()))
+        .collect();
+    assert_eq!(secrets, [("hooks", "hush-HOOKS"), ("team-chat", "hush-CHAT")]);
+    assert!(!format!("{settings:?}").contains("hush"));
+    let missing = Settings::resolve(args(&flags), &|_| None).unwrap_err();
+    assert_eq!(
+        missing.to_string(),
+        "`notify.secrets.hooks`: environment variable `HOOKS` is not set"
+    );
+    assert_eq!(
+        refusal("notify: {secrets: {Hooks: {env: HOOKS}}}"),
+        "serin.yaml:1: `notify.secrets.Hooks`: `Hooks` is not a name of a secret: must be 1 to 63 of `a`-`z`, `0`-`9` and `-`, with a letter or digit at both ends"
+    );
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = Settings::resolve(args(&["--config", "/nowhere/serin.yaml"]), &|_| None).unwrap_err();
     assert_eq!(error.to_string(), "cannot read `/nowhere/serin.yaml`");

@@ -307,6 +307,11 @@ fn trouble(trouble: &Trouble) -> Prose {
             "cache `{cache}` does not answer, and applications may get from it what labels pointed at before: {error}"
         ),
         Trouble::Store { error } => format!("the store does not answer, and nothing advances: {error}"),
+        Trouble::Notices {
+            policy,
+            waiting,
+            error,
+        } => format!("notifications of `{policy}` are not taken, {waiting} wait: {error}"),
     })
 }
 

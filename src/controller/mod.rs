@@ -28,7 +28,7 @@ use crate::policy::problem::Problem;
 use crate::registry::RegistryError;
 use crate::rollout::aftermath::Aftermath;
 use crate::rollout::{Command, ObservedLabels, Refusal, RolloutState, StayReason};
-use crate::store::StoreError;
+use crate::store::{FailingNotices, StoreError};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -72,6 +72,15 @@ pub enum Trouble {
     /// The store.
     Store {
         /// Its words.
+        error: String,
+    },
+    /// Whoever is to be told of a policy's rollouts.
+    Notices {
+        /// The policy.
+        policy: PolicyName,
+        /// Notifications that wait.
+        waiting: u64,
+        /// Why the last one was not taken.
         error: String,
     },
 }
@@ -120,6 +129,7 @@ pub struct ControllerHandle {
     snapshot: Arc<ArcSwap<Snapshot>>,
     changes: watch::Receiver<u64>,
     caches: caches::Shown,
+    failing: Arc<ArcSwap<Vec<FailingNotices>>>,
 }
 
 /// Requests that may wait for the controller at once.
@@ -162,6 +172,7 @@ pub struct ControllerSide {
     snapshot: Arc<ArcSwap<Snapshot>>,
     changes: watch::Sender<u64>,
     caches: caches::Shown,
+    failing: Arc<ArcSwap<Vec<FailingNotices>>>,
 }
 
 /// Both ends of a controller, with an empty board and an empty snapshot.
@@ -171,12 +182,14 @@ pub fn channel() -> (ControllerHandle, ControllerSide) {
     let board = Arc::new(ArcSwap::default());
     let snapshot = Arc::new(ArcSwap::default());
     let caches = caches::Shown::default();
+    let failing = Arc::new(ArcSwap::default());
     let handle = ControllerHandle {
         requests: sender,
         board: Arc::clone(&board),
         snapshot: Arc::clone(&snapshot),
         changes,
         caches: Arc::clone(&caches),
+        failing: Arc::clone(&failing),
     };
     let side = ControllerSide {
         requests,
@@ -184,11 +197,23 @@ pub fn channel() -> (ControllerHandle, ControllerSide) {
         snapshot,
         changes: changed,
         caches,
+        failing,
     };
     (handle, side)
 }
 
 impl ControllerSide {
+    /// What [`ControllerHandle::show_failing_notices`] was told last.
+    pub fn notice_troubles(&self) -> Vec<Trouble> {
+        let failing = self.failing.load();
+        let troubles = failing.iter().map(|failing| Trouble::Notices {
+            policy: failing.policy.clone(),
+            waiting: failing.waiting,
+            error: failing.error.clone(),
+        });
+        troubles.collect()
+    }
+
     /// Replaces what every handle shows, and tells everybody who waits on
     /// [`ControllerHandle::changes`].
     ///
@@ -288,6 +313,11 @@ impl ControllerHandle {
     /// Saying it twice, or wrongly, costs a request to the registry and changes nothing.
     pub fn look(&self, registry: RegistryName, prompt: PromptName) -> Result<(), CommandError> {
         self.send(Request::Look { registry, prompt })
+    }
+
+    /// Shows notifications that are not taken, as troubles on the board from its next change on.
+    pub fn show_failing_notices(&self, failing: Vec<FailingNotices>) {
+        self.failing.store(Arc::new(failing));
     }
 
     fn send(&self, request: Request) -> Result<(), CommandError> {

@@ -61,9 +61,10 @@ impl Controller {
             .store_error
             .iter()
             .map(|error| Trouble::Store { error: error.clone() });
-        let caches = self.side.caches();
+        let (caches, notices) = (self.side.caches(), self.side.notice_troubles());
         let behind = caches::troubles(&caches);
-        self.board.troubles = self.registry_troubles().chain(behind).chain(store).collect();
+        let troubles = self.registry_troubles().chain(behind).chain(store);
+        self.board.troubles = troubles.chain(notices).collect();
         self.board.caches = BTreeMap::clone(&caches);
         self.board.problems = self.book.problems().to_vec();
         self.board.loaded_at = self.book.loaded_at();

@@ -9,7 +9,7 @@ use crate::policy::Policy;
 use crate::registry::{Freshness, RegistryError};
 use crate::rollout::{
     AuditEvent, Cause, Command, Decision, Effect, Input, LabelMove, Objection, ObservedLabels, Refusal,
-    RegistryCause, RolloutState, StayReason,
+    RegistryCause, RolloutState, StayReason, notice,
 };
 use crate::store::{NewRollout, StoreError};
 use jiff::Timestamp;
@@ -174,6 +174,8 @@ impl Controller {
         now: Timestamp,
     ) -> Result<RolloutState, StoreError> {
         let (stable, candidate) = (state.stable, state.candidate);
+        let mut effects = effects;
+        effects.extend(notice::of_beginning(policy, &state));
         let policy_source = Arc::clone(&policy.source);
         let begun = self
             .store

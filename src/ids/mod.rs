@@ -116,6 +116,12 @@ mod cache;
 pub use cache::{CacheName, KeyPattern};
 
 name!(
+    /// Name of a secret in the server's settings, by which policies ask for it.
+    SecretName, "name of a secret",
+    "must be 1 to 63 of `a`-`z`, `0`-`9` and `-`, with a letter or digit at both ends",
+    |v| is_dns_label(v)
+);
+name!(
     /// Name of a prompt; `/` makes folders, as in Langfuse.
     PromptName, "prompt name",
     "must be 1 to 255 characters without `|`, control characters or spaces at the ends",

@@ -336,6 +336,10 @@ codes! {
     NotifyOnTwice "SRN311" Error "a transition is listed twice"
     "One message per transition is enough."
 
+    NotifySecret "SRN312" Error "the secret of a notification cannot be used so"
+    "`secret` names a secret of the server's settings. In a URL, `{secret}` stands for it, once, after the \
+     host, and in the format `slack` alone: the others sign with it, or send it as a bearer token."
+
     PolicyTwice "SRN401" Error "two policies have the same name"
     "The name identifies a policy in URLs, telemetry and the history."
 
@@ -364,9 +368,6 @@ codes! {
 
     LimitBeyondBaseline "SRN906" Warning "the limit is beyond the baseline"
     "A candidate as good as today's version would break the limit and be rolled back."
-
-    NotifyNotYet "SRN907" Warning "nobody is told yet"
-    "This version checks `notify` and sends nothing. Alert on `serin_rollout_status` meanwhile."
 
     WeightSmall "SRN908" Warning "a weight is so small that its metric hardly counts"
     "A metric with less than a hundredth of all weight needs a hundred times the evidence to roll back."

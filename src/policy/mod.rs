@@ -5,7 +5,7 @@
 
 use crate::ids::{
     Actor, Exposure, GroupName, Label, MetricName, PolicyName, PromptName, RegistryName, Revision, Salt,
-    Scheme, Tick,
+    Scheme, SecretName, Tick,
 };
 use crate::targeting::Condition;
 use jiff::SignedDuration;
@@ -399,10 +399,42 @@ impl Default for Clients {
 /// Who is told of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notify {
-    /// Where to send it.
+    /// Where to send it; a Slack URL may hold `{secret}`.
     pub webhook: Arc<str>,
+    /// What is sent.
+    pub format: NotifyFormat,
+    /// The name of a secret in the server's settings: it signs, authorizes, or is a part of the URL.
+    pub secret: Option<SecretName>,
     /// Which transitions.
     pub on: Vec<NotifyOn>,
+}
+
+impl Notify {
+    /// What stands for the secret in a URL.
+    pub const SECRET_PLACE: &'static str = "{secret}";
+}
+
+/// The form of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum NotifyFormat {
+    /// JSON as Standard Webhooks has it, signed where there is a secret.
+    #[default]
+    Standard,
+    /// An incoming webhook of Slack, or of a system that takes the same.
+    Slack,
+    /// An alert for Alertmanager's API, version 2.
+    Alertmanager,
+}
+
+impl NotifyFormat {
+    /// The name that people know it by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "webhook",
+            Self::Slack => "Slack",
+            Self::Alertmanager => "Alertmanager",
+        }
+    }
 }
 
 /// A transition that people can be told of.
@@ -414,10 +446,32 @@ pub enum NotifyOn {
     Advanced,
     /// It waits for a person.
     Paused,
-    /// Labels went back.
+    /// Nobody is in treatment any more, and labels go back.
     RolledBack,
     /// The candidate became stable.
     Promoted,
+}
+
+impl NotifyOn {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Started,
+        Self::Advanced,
+        Self::Paused,
+        Self::RolledBack,
+        Self::Promoted,
+    ];
+
+    /// The word in policies and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Advanced => "advanced",
+            Self::Paused => "paused",
+            Self::RolledBack => "rolledBack",
+            Self::Promoted => "promoted",
+        }
+    }
 }
 
 impl Policy {

@@ -214,11 +214,12 @@ impl Rehearsal {
                 && let Some(transition) = self.decide(now)
             {
                 self.course.enter(transition.to.clone());
-                let moves = transition
-                    .effects
-                    .iter()
-                    .map(|Effect::MoveLabel(label_move)| label_move);
-                self.unfinished.extend(moves.cloned());
+                let moves = transition.effects.iter().filter_map(|effect| match effect {
+                    Effect::MoveLabel(label_move) => Some(label_move.clone()),
+                    // Nobody is told of a rehearsal.
+                    Effect::Notify(_) => None,
+                });
+                self.unfinished.extend(moves);
                 moved.push(*transition);
             }
             if self.unfinished.is_empty() {

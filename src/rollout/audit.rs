@@ -1,6 +1,6 @@
 //! What is kept of a rollout: its history, and how far its evidence has been read.
 
-use super::{Command, LabelMove, Refusal, Transition};
+use super::{Command, LabelMove, Notice, NoticeOutcome, Refusal, Transition};
 use crate::ids::{CacheName, Label, PolicyName, RegistryName, RolloutId, Tick, Version};
 use jiff::Timestamp;
 
@@ -50,6 +50,13 @@ pub enum AuditEvent {
         version: Option<Version>,
         /// What came of it.
         outcome: CacheOutcome,
+    },
+    /// A notification was tried, and this came of it.
+    Notice {
+        /// The notification.
+        notice: Notice,
+        /// What came of it.
+        outcome: NoticeOutcome,
     },
     /// A person's command was refused.
     Refused {

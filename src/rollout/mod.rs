@@ -19,6 +19,7 @@ mod command;
 pub mod course;
 pub mod decide;
 pub mod explain;
+pub mod notice;
 pub mod route;
 pub mod state;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod transition;
 pub use approval::{Approval, ApprovalPoint, Approvers};
 pub use audit::{AuditEvent, AuditRecord, CacheOutcome, Checkpoint, LabelMoveOutcome};
 pub use command::possible;
+pub use notice::{Notice, NoticeOutcome};
 
 /// What is known of one rollout; the store keeps it whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -451,6 +453,8 @@ pub struct Transition {
 pub enum Effect {
     /// Move a label.
     MoveLabel(LabelMove),
+    /// Tell people.
+    Notify(Notice),
 }
 
 /// A label change.

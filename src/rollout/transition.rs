@@ -1,6 +1,6 @@
 //! The table: which event leads from which phase to which, and what that does to the labels.
 
-use super::{Cause, Effect, LabelMove, Phase, Resumable, RolloutState, Transition};
+use super::{Cause, Effect, LabelMove, Phase, Resumable, RolloutState, Transition, notice};
 use crate::analysis::Assessment;
 use crate::ids::Version;
 use crate::policy::Policy;
@@ -181,7 +181,8 @@ pub(super) fn apply(
     if *event == Event::Promote {
         to.promoted = true;
     }
-    let effects = effects_of(policy, state, &to);
+    let mut effects = effects_of(policy, state, &to);
+    effects.extend(notice::of_transition(policy, state, &to));
     Ok(Transition {
         from: state.phase.clone(),
         to,

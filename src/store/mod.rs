@@ -15,12 +15,14 @@ use jiff::Timestamp;
 use std::sync::Arc;
 
 mod clearings;
+mod notices;
 mod points;
 mod rows;
 mod scores;
 pub mod sqlite;
 
 pub use self::clearings::{Clearing, ClearingStore, SeenLabel};
+pub use self::notices::{FailingNotices, NOTICES_WAITING_MAX, NoticeId, NoticeStore, PendingNotice};
 pub use self::points::{MetricPoint, POINTS_MAX, Point, PointStore, ROLLOUTS_CHARTED_MAX};
 pub use self::scores::{
     Comparison, Score, ScoreFilter, ScoreKind, ScorePage, ScoreSource, ScoreStore, ScoreSubject, ScoreValue,
@@ -31,7 +33,7 @@ pub use self::scores::{
 ///
 /// Each method is one transaction, durable when it returns.
 #[async_trait]
-pub trait Store: PromptStore + ScoreStore + PointStore + ClearingStore + 'static {
+pub trait Store: PromptStore + ScoreStore + PointStore + ClearingStore + NoticeStore + 'static {
     /// The server's secret, made at first call.
     async fn secret(&self) -> Result<Secret, StoreError>;
 
@@ -40,6 +42,7 @@ pub trait Store: PromptStore + ScoreStore + PointStore + ClearingStore + 'static
     async fn load(&self) -> Result<Loaded, StoreError>;
 
     /// Creates a rollout with its first audit record and effects, and keeps its policy's text.
+    /// What is handed back are its label moves; notifications are for [`NoticeStore`].
     ///
     /// The record is a transition from [`Phase::Pending`](crate::rollout::Phase::Pending), without
     /// numbers.
@@ -170,6 +173,9 @@ pub enum StoreError {
     /// The effect does not exist.
     #[error("there is no effect {}", .0.0)]
     UnknownEffect(EffectId),
+    /// The notification does not exist.
+    #[error("there is no notification {}", .0.0)]
+    UnknownNotice(NoticeId),
     /// A token of that name exists.
     #[error("there is a token named `{0}` already")]
     NameTaken(String),

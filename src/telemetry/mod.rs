@@ -7,9 +7,11 @@
 
 mod board;
 pub mod log;
+mod notices;
 mod prompts;
 mod tracing_clients;
 
+pub use self::notices::NoticeResult;
 pub use self::tracing_clients::TraceEvents;
 
 use crate::controller::Board;
@@ -66,6 +68,7 @@ pub struct Telemetry {
     refused: IntCounterVec,
     ignored: IntCounterVec,
     prompts: prompts::Counters,
+    notices: notices::Counters,
     tracing: tracing_clients::Counters,
     label_moves: IntCounterVec,
     label_move_seconds: Histogram,
@@ -140,6 +143,7 @@ impl Telemetry {
                 &["reason"],
             )?,
             prompts: prompts::Counters::new()?,
+            notices: notices::Counters::new()?,
             tracing: tracing_clients::Counters::new()?,
             label_moves: counter(
                 "serin_label_moves_total",
@@ -150,10 +154,7 @@ impl Telemetry {
                 "serin_label_move_duration_seconds",
                 "Time from asking to reading back.",
             )?,
-            tick_seconds: work(
-                "serin_tick_duration_seconds",
-                "Time of one pass of the controller.",
-            )?,
+            tick_seconds: work("serin_tick_duration_seconds", "One pass of the controller.")?,
             http_requests: counter(
                 "serin_http_requests_total",
                 "HTTP requests answered, by route template.",
@@ -195,6 +196,7 @@ impl Telemetry {
         ];
         own.into_iter()
             .chain(self.prompts.collectors())
+            .chain(self.notices.collectors())
             .chain(self.tracing.collectors())
             .try_for_each(|it| self.registry.register(it))?;
         Ok(self)
@@ -284,6 +286,7 @@ impl Telemetry {
             forget(&self.assignments, &gone);
             forget(&self.observations, &gone);
             self.tracing.forget(&gone);
+            self.notices.forget(&gone);
             *shown = present;
         }
         // From the start of a rollout on, so that its end is seen as an increase.
@@ -296,6 +299,7 @@ impl Telemetry {
                 self.ended.with_label_values(&[policy.as_str(), outcome]);
             }
         }
+        self.notices.show(board);
         let mut text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
         self.gauges.show(board, &mut text);
         Ok(text)

@@ -282,6 +282,7 @@ fn told(record: &AuditRecord) -> String {
         | AuditEvent::LabelMove { .. }
         | AuditEvent::Registry { .. }
         | AuditEvent::Cache { .. }
+        | AuditEvent::Notice { .. }
         | AuditEvent::Refused { .. } => explain::event(&record.event),
     };
     format!("{}  {}: {sentence}", clock(record.at), record.rollout)
@@ -292,6 +293,7 @@ fn trouble(trouble: &Trouble) -> String {
         Trouble::Registry { registry, error } => format!("registry `{registry}`: {error}"),
         Trouble::Cache { cache, error } => format!("cache `{cache}`: {error}"),
         Trouble::Store { error } => format!("store: {error}"),
+        Trouble::Notices { policy, error, .. } => format!("notifications of `{policy}`: {error}"),
     }
 }
 

@@ -35,6 +35,7 @@ async fn outcomes(world: &World, effect: &PendingEffect) -> Vec<LabelMoveOutcome
             AuditEvent::Moved(_)
             | AuditEvent::Registry { .. }
             | AuditEvent::Cache { .. }
+            | AuditEvent::Notice { .. }
             | AuditEvent::Refused { .. } => None,
         })
         .collect()
@@ -63,8 +64,8 @@ async fn effects_of_a_beginning_get_the_id_of_their_rollout() {
         let AuditEvent::Moved(beginning) = &history[0].event else {
             panic!("{history:?}");
         };
-        let Effect::MoveLabel(first) = &beginning.effects[0];
-        assert_eq!(*first, begun.effects[0].label_move);
+        let first = Effect::MoveLabel(begun.effects[0].label_move.clone());
+        assert_eq!(beginning.effects[0], first);
     }
 }
 

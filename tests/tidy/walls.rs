@@ -79,6 +79,19 @@ const ROOMS: &[(&str, &[&str])] = &[
             "controller",
         ],
     ),
+    // Tells people what the store holds for them, beside the controller.
+    (
+        "notify",
+        &[
+            "ids",
+            "policy",
+            "rollout",
+            "clock",
+            "telemetry",
+            "store",
+            "controller",
+        ],
+    ),
     // What people and programs see.
     (
         "api",
@@ -158,6 +171,7 @@ const BELOW_CLI: &[&str] = &[
     "source",
     "gate",
     "controller",
+    "notify",
 ];
 
 const EVERYTHING: &[&str] = &[
@@ -180,6 +194,7 @@ const EVERYTHING: &[&str] = &[
     "gate",
     "controller",
     "caches",
+    "notify",
     "api",
     "client",
     "console",

@@ -4,7 +4,7 @@ use super::cause::{CauseView, PhaseView};
 use super::evidence::AssessmentView;
 use super::{moment, number};
 use crate::api::schema::{ActorText, DnsLabel, LabelText, Moment, RolloutIdText, VersionNumber};
-use crate::rollout::{AuditEvent, AuditRecord, CacheOutcome, LabelMoveOutcome, explain};
+use crate::rollout::{AuditEvent, AuditRecord, CacheOutcome, LabelMoveOutcome, NoticeOutcome, explain};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -98,6 +98,18 @@ enum EventView {
         /// What came of it.
         outcome: CacheOutcomeView,
     },
+    /// A notification was tried.
+    Notice {
+        /// What it tells.
+        on: &'static str,
+        /// Its place in the policy's `notify`, from 1.
+        #[schema(minimum = 1)]
+        number: usize,
+        /// The generation that it tells of.
+        generation: u64,
+        /// What came of it.
+        outcome: NoticeOutcomeView,
+    },
     /// A person's command was refused.
     Refused {
         /// What was asked.
@@ -157,6 +169,35 @@ enum OutcomeView {
     },
 }
 
+/// What came of a notification.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[schema(as = NoticeOutcome)]
+enum NoticeOutcomeView {
+    /// The other side has taken it.
+    Delivered,
+    /// It did not; it is tried again.
+    Failed {
+        /// Its words.
+        error: String,
+    },
+    /// It is not tried again.
+    GivenUp {
+        /// Its words.
+        error: String,
+    },
+}
+
+impl From<&NoticeOutcome> for NoticeOutcomeView {
+    fn from(outcome: &NoticeOutcome) -> Self {
+        match outcome {
+            NoticeOutcome::Delivered => Self::Delivered,
+            NoticeOutcome::Failed { error } => Self::Failed { error: error.clone() },
+            NoticeOutcome::GivenUp { error } => Self::GivenUp { error: error.clone() },
+        }
+    }
+}
+
 impl From<&LabelMoveOutcome> for OutcomeView {
     fn from(outcome: &LabelMoveOutcome) -> Self {
         match outcome {
@@ -208,6 +249,12 @@ impl From<&AuditEvent> for EventView {
                 cache: cache.to_string(),
                 label: label.to_string(),
                 version: number(*version),
+                outcome: outcome.into(),
+            },
+            AuditEvent::Notice { notice, outcome } => Self::Notice {
+                on: notice.on.as_str(),
+                number: notice.place + 1,
+                generation: notice.generation.get(),
                 outcome: outcome.into(),
             },
             AuditEvent::Refused { command, refusal } => Self::Refused {

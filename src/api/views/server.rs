@@ -105,6 +105,16 @@ pub enum TroubleView {
         /// Its words.
         error: String,
     },
+    /// Whoever is to be told of a policy's rollouts.
+    Notices {
+        /// The policy.
+        #[schema(value_type = DnsLabel)]
+        policy: String,
+        /// Notifications that wait.
+        waiting: u64,
+        /// Why the last one was not taken.
+        error: String,
+    },
 }
 
 impl From<&Trouble> for TroubleView {
@@ -119,6 +129,15 @@ impl From<&Trouble> for TroubleView {
                 error: error.clone(),
             },
             Trouble::Store { error } => Self::Store { error: error.clone() },
+            Trouble::Notices {
+                policy,
+                waiting,
+                error,
+            } => Self::Notices {
+                policy: policy.to_string(),
+                waiting: *waiting,
+                error: error.clone(),
+            },
         }
     }
 }

@@ -202,10 +202,11 @@ fn sentence_style(rollout: &Rollout) -> anstyle::Style {
 }
 
 fn trouble_line(trouble: &Trouble) -> String {
-    let what = match (&trouble.registry, &trouble.cache) {
-        (Some(registry), _) => format!("registry `{registry}`"),
-        (None, Some(cache)) => format!("cache `{cache}`"),
-        (None, None) => format!("the {}", trouble.code),
+    let what = match (&trouble.registry, &trouble.cache, &trouble.policy) {
+        (Some(registry), _, _) => format!("registry `{registry}`"),
+        (None, Some(cache), _) => format!("cache `{cache}`"),
+        (None, None, Some(policy)) => format!("notifications of `{policy}`"),
+        (None, None, None) => format!("the {}", trouble.code),
     };
     format!(
         "  {} {}\n",

@@ -177,9 +177,12 @@ fn told_of(status: &Status) -> Told {
     let troubles = status.troubles.iter();
     let troubles = troubles
         .map(|it| {
-            let named = it.registry.as_deref().or(it.cache.as_deref());
-            let what = named.unwrap_or(&it.code);
-            screen::harmless(&format!("{what} does not answer: {}", it.error))
+            let what = match (it.registry.as_ref().or(it.cache.as_ref()), &it.policy) {
+                (Some(named), _) => format!("{named} does not answer"),
+                (None, Some(policy)) => format!("notifications of {policy} are not taken"),
+                (None, None) => format!("{} does not answer", it.code),
+            };
+            screen::harmless(&format!("{what}: {}", it.error))
         })
         .collect();
     (policies, troubles)

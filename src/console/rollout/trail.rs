@@ -70,6 +70,7 @@ impl Entry {
             AuditEvent::LabelMove { .. }
             | AuditEvent::Registry { .. }
             | AuditEvent::Cache { .. }
+            | AuditEvent::Notice { .. }
             | AuditEvent::Refused { .. } => None,
         };
         Self {

@@ -26,11 +26,11 @@ mod kind;
 mod measure;
 mod metrics;
 mod names;
+mod notify;
 pub(in crate::policy) mod steps;
 mod targeting;
 #[cfg(test)]
 mod tests;
-mod webhook;
 
 /// A policy that is used, and what there is to think about.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,7 +210,7 @@ impl Parts {
         let metrics = metrics::check(&spec.metrics, problems);
         let gates = gates::check(&spec.gates, &metrics.kinds, problems);
         let clients = clients::check(&spec.clients, problems);
-        let notify = webhook::check(&spec.notify, problems);
+        let notify = notify::check(&spec.notify, problems);
         if let Some(rules) = &analysis {
             lint::analysis(spec, rules, problems);
         }
@@ -221,7 +221,6 @@ impl Parts {
             lint::targeting(spec, rules, problems);
         }
         lint::approval(spec, problems);
-        lint::notify(spec, problems);
         Self {
             assignment,
             ladder,

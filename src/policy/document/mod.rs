@@ -6,7 +6,7 @@
 
 use super::problem::{Problems, Span};
 use super::quantity::Percentage;
-use super::{NotifyOn, OnFail, OnInconclusive, OnNoData};
+use super::{NotifyFormat, NotifyOn, OnFail, OnInconclusive, OnNoData};
 use jiff::SignedDuration;
 use node::Node;
 use read::{Fields, Key, Value};
@@ -261,15 +261,21 @@ pub(crate) struct InconclusiveDocument {
     pub(crate) then: Given<OnInconclusive>,
 }
 
-/// Who is told of what; this version checks it and sends nothing yet.
+/// Who is told of what.
 #[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
 #[schemars(rename = "Notify", deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct NotifyDocument {
     #[schemars(skip)]
     pub(crate) span: Span,
-    /// An `http://` or `https://` URL.
+    /// An `http://` or `https://` URL; of Slack with `{secret}` where its secret part is.
     #[schemars(extend("pattern" = "^https?://", "maxLength" = 2048))]
     pub(crate) webhook: Given<String>,
+    /// What is sent.
+    #[schemars(default, extend("default" = "standard"))]
+    pub(crate) format: Given<NotifyFormat>,
+    /// The name of a secret in the server's settings, under `notify.secrets`.
+    #[schemars(default, extend("pattern" = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength" = 63))]
+    pub(crate) secret: Given<String>,
     /// Which transitions.
     pub(crate) on: Given<Items<NotifyOn, 1, 5>>,
 }
@@ -390,6 +396,8 @@ section! {
     }
     NotifyDocument at "spec.notify[]" {
         required webhook "webhook",
+        optional format "format",
+        optional secret "secret",
         required on "on",
     }
 }

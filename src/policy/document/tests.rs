@@ -199,7 +199,8 @@ fn defaults_in_the_schema_are_those_of_the_check() {
         }
     };
     let text = "{apiVersion: serin/v1, kind: RolloutPolicy, metadata: {name: p}, spec: {prompt: p, \
-        steps: [{exposure: 100%, bake: 1h}], metrics: [{name: m, kind: score, margin: 0.1}]}}";
+        steps: [{exposure: 100%, bake: 1h}], metrics: [{name: m, kind: score, margin: 0.1}], \
+        notify: [{webhook: 'http://hooks', on: [paused]}]}}";
     let minimal = json_of(&parse(text).0.unwrap());
     let root = schema();
     let mut count = 0;

@@ -3,7 +3,7 @@
 use super::super::code::Code;
 use super::super::problem::Problems;
 use super::super::sdk::Sdk;
-use super::super::{Better, NotifyOn, OnFail, OnInconclusive, OnNoData, Role};
+use super::super::{Better, NotifyFormat, NotifyOn, OnFail, OnInconclusive, OnNoData, Role};
 use super::node::{Node, NodeValue};
 use super::read::{Value, wrong_type};
 use super::suggest;
@@ -217,6 +217,13 @@ words! { NotifyOn:
     "started" => Self::Started, "a rollout began";
     "advanced" => Self::Advanced, "exposure rose";
     "paused" => Self::Paused, "it waits for a person";
-    "rolledBack" => Self::RolledBack, "labels went back";
+    "rolledBack" => Self::RolledBack, "nobody is in treatment any more, and labels go back";
     "promoted" => Self::Promoted, "the candidate became stable";
+}
+
+words! { NotifyFormat:
+    "standard" => Self::Standard, "JSON, signed with the secret as Standard Webhooks has it";
+    "slack" => Self::Slack, "an incoming webhook of Slack or Mattermost";
+    "alertmanager" => Self::Alertmanager,
+        "an alert for `/api/v2/alerts` of an Alertmanager; the secret is a bearer token";
 }

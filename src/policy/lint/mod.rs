@@ -232,19 +232,6 @@ pub(crate) fn approval(spec: &SpecDocument, problems: &mut Problems) {
     }
 }
 
-/// Notification, which is checked and not sent.
-pub(crate) fn notify(spec: &SpecDocument, problems: &mut Problems) {
-    let Some(notify) = spec.notify.located().filter(|notify| notify.value.len() > 0) else {
-        return;
-    };
-    problems.add_with_help(
-        Code::NotifyNotYet,
-        notify.span,
-        "this version checks `notify` and sends nothing yet",
-        "alert on `serin_rollout_status` meanwhile",
-    );
-}
-
 /// Where a step of a policy is written, from 0; where its prompt is named, if that cannot be told.
 pub fn place_of_step(policy: &Policy, index: usize) -> Span {
     let mut ignored = Problems::of("");

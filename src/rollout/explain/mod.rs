@@ -5,7 +5,7 @@
 
 use super::{
     ApprovalPoint, Approvers, AuditEvent, CacheOutcome, Cause, EvaluationState, ForeignMove, LabelMove,
-    LabelMoveOutcome, Phase, PolicyCause, RegistryCause, Resumable, StayReason, VerdictCause,
+    LabelMoveOutcome, NoticeOutcome, Phase, PolicyCause, RegistryCause, Resumable, StayReason, VerdictCause,
 };
 use crate::analysis::{Blame, Mismatch, MismatchOf, Versus};
 use crate::ids::{Actor, Version};
@@ -336,6 +336,15 @@ pub fn event(event: &AuditEvent) -> String {
         } => {
             let moved = format!("cache `{cache}` after label `{label}` came to {}", version(*to));
             format!("{moved}: {}", cleared(outcome))
+        }
+        AuditEvent::Notice { notice, outcome } => {
+            let (on, format, number) = (notice.on.as_str(), notice.format.as_str(), notice.place + 1);
+            let told = format!("notification {number} (`{on}`, {format})");
+            match outcome {
+                NoticeOutcome::Delivered => format!("{told}: delivered"),
+                NoticeOutcome::Failed { error } => format!("{told}: failed, and is tried again: {error}"),
+                NoticeOutcome::GivenUp { error } => format!("{told}: given up: {error}"),
+            }
         }
         AuditEvent::Refused { command, refusal } => format!("{} asked: {refusal}", command.actor),
     }

@@ -123,7 +123,8 @@ fn a_rollback_after_promotion_brings_both_labels_back_the_control_label_first() 
     let labels: Vec<_> = transition
         .effects
         .iter()
-        .map(|Effect::MoveLabel(label_move)| (label_move.label.to_string(), label_move.to.get()))
+        .filter_map(label_move)
+        .map(|label_move| (label_move.label.to_string(), label_move.to.get()))
         .collect();
     assert_eq!(labels, [("production".to_owned(), 13), ("canary".to_owned(), 13)]);
 }

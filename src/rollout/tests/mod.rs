@@ -8,7 +8,8 @@ use crate::analysis::{ArmEvidence, Assessment, Blame, DataQuality, Evidence, Ver
 use crate::ids::{Exposure, Justification, Salt, Scheme, Tick};
 use crate::policy::{
     Alpha, AnalysisRules, ApprovalGate, ArmLabels, AssignmentRules, Better, Clients, Feed, Forced, Gates,
-    Margin, Metric, MetricKind, OnFail, OnInconclusive, OnNoData, Patience, Policy, Role, Step, Targeting,
+    Margin, Metric, MetricKind, Notify, NotifyFormat, NotifyOn, OnFail, OnInconclusive, OnNoData, Patience,
+    Policy, Role, Step, Targeting,
 };
 use jiff::SignedDuration;
 
@@ -184,5 +185,19 @@ fn command(verb: Verb, actor: &str) -> Input {
             is_admin: false,
         },
         assessment: Box::new(assessment(Verdict::Inconclusive, 100, 0.0)),
+    }
+}
+
+fn label_move(effect: &Effect) -> Option<&LabelMove> {
+    match effect {
+        Effect::MoveLabel(label_move) => Some(label_move),
+        Effect::Notify(_) => None,
+    }
+}
+
+fn notice(effect: &Effect) -> Option<&Notice> {
+    match effect {
+        Effect::MoveLabel(_) => None,
+        Effect::Notify(notice) => Some(notice),
     }
 }

@@ -278,19 +278,56 @@ impl Edge<'_> {
             self.from.phase == Phase::Promoted && matches!(transition.to.phase, Phase::RollingBack { .. });
         assert!(!over || undone, "a rollout that is over moved: {told}");
         let moves_labels = matches!(transition.to.phase, Phase::Promoting | Phase::RollingBack { .. });
-        assert_eq!(!transition.effects.is_empty(), moves_labels, "{told}");
-        for Effect::MoveLabel(label_move) in &transition.effects {
+        let moves: Vec<&LabelMove> = transition.effects.iter().filter_map(label_move).collect();
+        assert_eq!(!moves.is_empty(), moves_labels, "{told}");
+        for label_move in &moves {
             assert_eq!(label_move.generation, transition.to.generation, "{told}");
         }
+        self.check_notices(transition, told);
         if moves_labels && transition.to.phase != Phase::Promoting {
-            let control = transition.effects.iter().any(|effect| {
-                let Effect::MoveLabel(label_move) = effect;
-                label_move.label == self.policy.labels.control
-            });
+            let control = moves
+                .iter()
+                .any(|label_move| label_move.label == self.policy.labels.control);
             assert_eq!(
                 control, self.from.promoted,
                 "the control label goes back when it had gone: {told}"
             );
+        }
+    }
+}
+
+fn told_of_everything() -> Notify {
+    Notify {
+        webhook: "https://hooks.example.com".into(),
+        format: NotifyFormat::Standard,
+        secret: None,
+        on: NotifyOn::ALL.to_vec(),
+    }
+}
+
+impl Edge<'_> {
+    /// Whatever users or labels notice, people are told of, once in each place that asks for it.
+    fn check_notices(&self, transition: &Transition, told: &str) {
+        let notices: Vec<&Notice> = transition.effects.iter().filter_map(notice).collect();
+        let exposure = |state: &RolloutState| state.exposure(self.policy);
+        let grows = exposure(&transition.to) > exposure(self.from);
+        let enters = |phase: &str| transition.to.phase.as_str() == phase && self.from.phase.as_str() != phase;
+        let due = [
+            (enters("paused"), NotifyOn::Paused),
+            (enters("rolling_back"), NotifyOn::RolledBack),
+            (enters("promoted"), NotifyOn::Promoted),
+            (grows, NotifyOn::Advanced),
+        ];
+        let due = due.into_iter().find(|(is_due, _)| *is_due).map(|(_, on)| on);
+        let places = if due.is_some() { vec![0, 1] } else { Vec::new() };
+        assert_eq!(
+            notices.iter().map(|notice| notice.place).collect::<Vec<_>>(),
+            places,
+            "{told}"
+        );
+        for notice in notices {
+            assert_eq!(Some(notice.on), due, "{told}");
+            assert_eq!(notice.generation, transition.to.generation, "{told}");
         }
     }
 }
@@ -339,6 +376,7 @@ fn search_under(on_fail: OnFail, inconclusive: OnInconclusive, no_data: OnNoData
     policy.analysis.on_fail = on_fail;
     policy.analysis.inconclusive.then = inconclusive;
     policy.analysis.no_data.then = no_data;
+    policy.notify = vec![told_of_everything(); 2];
     let reached = search(&policy);
     for word in Phase::WORDS {
         assert!(

@@ -58,6 +58,7 @@ impl Checker {
                     AuditEvent::LabelMove { .. }
                     | AuditEvent::Registry { .. }
                     | AuditEvent::Cache { .. }
+                    | AuditEvent::Notice { .. }
                     | AuditEvent::Refused { .. } => {}
                 }
             }
@@ -108,9 +109,14 @@ impl Trail {
             return Err(look.broken("a verdict moves a rollout only as it was drawn", detail));
         }
         let goes_back = matches!(to.phase, Phase::RollingBack { .. });
-        for Effect::MoveLabel(label_move) in effects {
-            let ask = (label_move.generation, label_move.label.clone());
-            self.asked.insert(ask, (label_move, goes_back));
+        for effect in effects {
+            match effect {
+                Effect::MoveLabel(label_move) => {
+                    let ask = (label_move.generation, label_move.label.clone());
+                    self.asked.insert(ask, (label_move, goes_back));
+                }
+                Effect::Notify(_) => {}
+            }
         }
         self.state = Some(to);
         Ok(())

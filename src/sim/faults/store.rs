@@ -6,11 +6,13 @@ use crate::prompt::{
     Draft, Evaluation, LabelChange, LabelRequest, Moved, PromptError, PromptStore, PromptSummary,
     PromptVersion, Withdrawal,
 };
-use crate::rollout::{AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome, RolloutState, Transition};
+use crate::rollout::{
+    AuditEvent, AuditRecord, Checkpoint, LabelMoveOutcome, NoticeOutcome, RolloutState, Transition,
+};
 use crate::store::{
-    Batch, BatchReceipt, Begun, Clearing, ClearingStore, ClosedTicks, EffectId, Loaded, NewRollout,
-    PendingEffect, Point, PointStore, Score, ScoreFilter, ScorePage, ScoreStore, ScoreSubject, Secret,
-    SeenLabel, Serving, Store, StoreError, TokenRecord,
+    Batch, BatchReceipt, Begun, Clearing, ClearingStore, ClosedTicks, EffectId, FailingNotices, Loaded,
+    NewRollout, NoticeId, NoticeStore, PendingEffect, PendingNotice, Point, PointStore, Score, ScoreFilter,
+    ScorePage, ScoreStore, ScoreSubject, Secret, SeenLabel, Serving, Store, StoreError, TokenRecord,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -265,6 +267,28 @@ impl ClearingStore for HazardousStore {
 
     async fn save_clearings(&self, clearings: Vec<Clearing>) -> Result<(), StoreError> {
         self.behind.save_clearings(clearings).await
+    }
+}
+
+/// The controller delivers no notifications: these calls know no hazards.
+#[async_trait]
+impl NoticeStore for HazardousStore {
+    async fn due_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<PendingNotice>, StoreError> {
+        self.behind.due_notices(now, limit).await
+    }
+
+    async fn failing_notices(&self) -> Result<Vec<FailingNotices>, StoreError> {
+        self.behind.failing_notices().await
+    }
+
+    async fn record_notice(
+        &self,
+        at: Timestamp,
+        notice: NoticeId,
+        outcome: NoticeOutcome,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.behind.record_notice(at, notice, outcome, due_at).await
     }
 }
 

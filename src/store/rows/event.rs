@@ -1,6 +1,7 @@
 //! Audit events as JSON: transitions with the whole state after them, label moves, refused commands.
 
 use super::assessment::AssessmentRow;
+use super::notice::{NoticeOutcomeRow, NoticeRow};
 use super::phase::{ApprovalRow, CauseRow, PhaseRow};
 use super::{Number, Text, corrupt};
 use crate::ids::{
@@ -37,6 +38,10 @@ pub(in crate::store) enum EventRow {
         version: Option<Number>,
         /// The cache's words, where it failed.
         error: Option<String>,
+    },
+    Notice {
+        notice: NoticeRow,
+        outcome: NoticeOutcomeRow,
     },
     Refused {
         verb: VerbRow,
@@ -84,6 +89,10 @@ impl From<&AuditEvent> for EventRow {
                     CacheOutcome::Failed { error } => Some(error.clone()),
                 },
             },
+            AuditEvent::Notice { notice, outcome } => Self::Notice {
+                notice: notice.into(),
+                outcome: outcome.into(),
+            },
             AuditEvent::Refused { command, refusal } => Self::Refused {
                 verb: command.verb.into(),
                 actor: Text(command.actor.clone()),
@@ -130,6 +139,10 @@ impl TryFrom<EventRow> for AuditEvent {
                     None => CacheOutcome::Cleared,
                     Some(error) => CacheOutcome::Failed { error },
                 },
+            },
+            EventRow::Notice { notice, outcome } => Self::Notice {
+                notice: notice.into(),
+                outcome: outcome.into(),
             },
             EventRow::Refused {
                 verb,
@@ -277,12 +290,14 @@ impl TryFrom<StateRow> for RolloutState {
 #[serde(tag = "effect", rename_all = "camelCase")]
 enum EffectRow {
     MoveLabel(LabelMoveRow),
+    Notify(NoticeRow),
 }
 
 impl From<&Effect> for EffectRow {
     fn from(effect: &Effect) -> Self {
         match effect {
             Effect::MoveLabel(label_move) => Self::MoveLabel(label_move.into()),
+            Effect::Notify(notice) => Self::Notify(notice.into()),
         }
     }
 }
@@ -291,6 +306,7 @@ impl From<EffectRow> for Effect {
     fn from(row: EffectRow) -> Self {
         match row {
             EffectRow::MoveLabel(label_move) => Self::MoveLabel(label_move.into()),
+            EffectRow::Notify(notice) => Self::Notify(notice.into()),
         }
     }
 }

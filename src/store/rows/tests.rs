@@ -1,5 +1,6 @@
 use super::assessment::AssessmentRow;
 use super::event::EventRow;
+use super::notice::strategies::{notice, notice_outcome};
 use super::phase::PhaseRow;
 use super::prompt::{DraftRow, ScoresRow};
 use super::*;
@@ -316,7 +317,11 @@ fn label_move() -> impl Strategy<Value = LabelMove> {
 }
 
 fn transition() -> impl Strategy<Value = Transition> {
-    let effects = prop::collection::vec(label_move().prop_map(Effect::MoveLabel), 0..3);
+    let effect = prop_oneof![
+        label_move().prop_map(Effect::MoveLabel),
+        notice().prop_map(Effect::Notify),
+    ];
+    let effects = prop::collection::vec(effect, 0..3);
     (phase(), state(), cause(), option::of(assessment()), effects).prop_map(
         |(from, to, cause, assessment, effects)| Transition {
             from,
@@ -361,6 +366,7 @@ fn event() -> impl Strategy<Value = AuditEvent> {
         transition().prop_map(|transition| AuditEvent::Moved(Box::new(transition))),
         (label_move(), outcome)
             .prop_map(|(label_move, outcome)| AuditEvent::LabelMove { label_move, outcome }),
+        (notice(), notice_outcome()).prop_map(|(notice, outcome)| AuditEvent::Notice { notice, outcome }),
         (command, refusal).prop_map(|(command, refusal)| AuditEvent::Refused { command, refusal }),
     ]
 }

@@ -7,21 +7,21 @@ use crate::store::rows::{self, event::EventRow};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-/// Appends a record; the rollout must exist.
+/// Appends a record, whose number it returns; the rollout must exist.
 pub(super) fn append(
     connection: &Connection,
     at: Timestamp,
     rollout: RolloutId,
     event: &AuditEvent,
-) -> Result<(), StoreError> {
-    connection
+) -> Result<u64, StoreError> {
+    let sequence = connection
         .prepare_cached("INSERT INTO audit (rollout, at, event) VALUES (?1, ?2, ?3)")?
-        .execute(params![
+        .insert(params![
             rows::integer(rollout.get())?,
             at.to_string(),
             rows::encode(&EventRow::from(event))?
         ])?;
-    Ok(())
+    rows::natural("an audit record's number", sequence)
 }
 
 /// A rollout's history, oldest first.

@@ -20,7 +20,12 @@ pub(super) fn add(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0)",
     )?;
     let mut pending = Vec::with_capacity(effects.len());
-    for Effect::MoveLabel(label_move) in effects {
+    for effect in effects {
+        let label_move = match effect {
+            Effect::MoveLabel(label_move) => label_move,
+            // Added when their record is in the history.
+            Effect::Notify(_) => continue,
+        };
         let id = insert.insert(params![
             rows::integer(rollout.get())?,
             rows::integer(label_move.generation.get())?,

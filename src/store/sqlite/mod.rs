@@ -33,6 +33,7 @@ mod data_dir;
 mod effects;
 mod error;
 mod migrate;
+mod notices;
 mod observations;
 mod points;
 mod prompts;
@@ -311,7 +312,7 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         self.write(Lane::Control, move |group| {
             rollouts::check_exists(group.connection, rollout)?;
-            audit::append(group.connection, at, rollout, &event)
+            audit::append(group.connection, at, rollout, &event).map(drop)
         })
         .await
     }

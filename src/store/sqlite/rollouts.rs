@@ -1,9 +1,11 @@
 //! Rollouts; every change of state is compared with the generation before it.
 
 use super::writer::Group;
-use super::{audit, checkpoints, effects, sights};
+use super::{audit, checkpoints, effects, notices, sights};
 use crate::ids::{Actor, Generation, PolicyName, Revision, RolloutId};
-use crate::rollout::{Approval, AuditEvent, Checkpoint, Effect, LabelMove, Phase, RolloutState, Transition};
+use crate::rollout::{
+    Approval, AuditEvent, Checkpoint, Effect, LabelMove, Notice, Phase, RolloutState, Transition,
+};
 use crate::store::rows::{
     self,
     phase::{ApprovalRow, PhaseRow},
@@ -146,14 +148,19 @@ pub(super) fn begin(connection: &Connection, start: NewRollout) -> Result<Begun,
     let effects: Vec<Effect> = start
         .effects
         .into_iter()
-        .map(|Effect::MoveLabel(label_move)| {
-            Effect::MoveLabel(LabelMove {
+        .map(|effect| match effect {
+            Effect::MoveLabel(label_move) => Effect::MoveLabel(LabelMove {
                 rollout: state.id,
                 ..label_move
-            })
+            }),
+            Effect::Notify(notice) => Effect::Notify(Notice {
+                rollout: state.id,
+                ..notice
+            }),
         })
         .collect();
     let pending = effects::add(connection, state.id, &effects)?;
+    let asked = effects.clone();
     let beginning = Transition {
         from: Phase::Pending,
         to: state.clone(),
@@ -161,12 +168,9 @@ pub(super) fn begin(connection: &Connection, start: NewRollout) -> Result<Begun,
         assessment: None,
         effects,
     };
-    audit::append(
-        connection,
-        start.at,
-        state.id,
-        &AuditEvent::Moved(Box::new(beginning)),
-    )?;
+    let event = AuditEvent::Moved(Box::new(beginning));
+    let record = audit::append(connection, start.at, state.id, &event)?;
+    notices::add(connection, start.at, state.id, record, &asked)?;
     Ok(Begun {
         state,
         effects: pending,
@@ -184,7 +188,9 @@ pub(super) fn commit(
     let (rollout, over) = (transition.to.id, transition.to.phase.is_over());
     update(connection, &transition.to)?;
     let pending = effects::add(connection, rollout, &transition.effects)?;
-    audit::append(connection, at, rollout, &AuditEvent::Moved(Box::new(transition)))?;
+    let asked = transition.effects.clone();
+    let record = audit::append(connection, at, rollout, &AuditEvent::Moved(Box::new(transition)))?;
+    notices::add(connection, at, rollout, record, &asked)?;
     if let Some(checkpoint) = checkpoint {
         checkpoints::save(group, rollout, checkpoint)?;
     }

@@ -159,7 +159,7 @@ fn registries(board: &Board) -> BTreeMap<&RegistryName, bool> {
             Trouble::Registry { registry, .. } => {
                 up.insert(registry, false);
             }
-            Trouble::Cache { .. } | Trouble::Store { .. } => {}
+            Trouble::Cache { .. } | Trouble::Store { .. } | Trouble::Notices { .. } => {}
         }
     }
     up

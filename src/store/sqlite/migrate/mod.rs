@@ -47,6 +47,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "0008_clearings",
         sql: include_str!("../../migrations/0008_clearings.sql"),
     },
+    Migration {
+        name: "0009_notices",
+        sql: include_str!("../../migrations/0009_notices.sql"),
+    },
 ];
 
 /// Applies what is missing, each migration in its own transaction.

@@ -4,7 +4,9 @@ use super::super::code::Code;
 use super::super::document::value::Items;
 use super::super::document::{Given, NotifyDocument, WEBHOOKS_MAX};
 use super::super::problem::Problems;
-use super::super::{Notify, NotifyOn};
+use super::super::{Notify, NotifyFormat, NotifyOn};
+use super::refuse;
+use crate::ids::SecretName;
 
 /// Longest webhook, in bytes.
 const WEBHOOK_BYTES_MAX: usize = 2_048;
@@ -19,6 +21,23 @@ pub(super) fn check(
 }
 
 fn notify(document: &NotifyDocument, problems: &mut Problems) -> Option<Notify> {
+    let format = document
+        .format
+        .resolve(NotifyFormat::default(), |located| Some(located.value));
+    let secret = document.secret.resolve(None, |located| {
+        let name = SecretName::new(&located.value).ok();
+        if name.is_none() {
+            refuse(
+                Code::NotifySecret,
+                located,
+                "`secret`",
+                SecretName::RULE,
+                None,
+                problems,
+            );
+        }
+        name.map(Some)
+    });
     let webhook = document.webhook.located().and_then(|located| {
         let fault = fault_of(&located.value);
         if let Some(fault) = fault {
@@ -28,6 +47,17 @@ fn notify(document: &NotifyDocument, problems: &mut Problems) -> Option<Notify> 
                 format!("`webhook` {fault}"),
                 "such as `https://hooks.example.com/rollouts`",
             );
+        }
+        if let (None, Some(format), Some(secret)) = (fault, format, &secret)
+            && let Some((fault, help)) = misuse(&located.value, format, secret.is_some())
+        {
+            problems.add_with_help(
+                Code::NotifySecret,
+                located.span,
+                format!("`webhook` {fault}"),
+                help,
+            );
+            return None;
         }
         fault.is_none().then(|| located.value.as_str().into())
     });
@@ -48,8 +78,31 @@ fn notify(document: &NotifyDocument, problems: &mut Problems) -> Option<Notify> 
     });
     Some(Notify {
         webhook: webhook?,
+        format: format?,
+        secret: secret?,
         on: on?,
     })
+}
+
+/// What stands against the secret part of a URL, and the mend.
+fn misuse(url: &str, format: NotifyFormat, names_secret: bool) -> Option<(&'static str, &'static str)> {
+    let places = url.matches(Notify::SECRET_PLACE).count();
+    match (format, places) {
+        (NotifyFormat::Slack, 0) if names_secret => Some((
+            "has no place for the secret",
+            "such as `https://hooks.slack.com/services/{secret}`",
+        )),
+        (NotifyFormat::Slack, 1..) if !names_secret => Some((
+            "has a place for a secret, and `secret` names none",
+            "name one of `notify.secrets` in the server's settings",
+        )),
+        (NotifyFormat::Slack, 2..) => Some(("has two places for one secret", "leave one of them")),
+        (NotifyFormat::Standard | NotifyFormat::Alertmanager, 1..) => Some((
+            "has a place for a secret, which only the format `slack` fills",
+            "the secret signs the message, or goes as a bearer token",
+        )),
+        (NotifyFormat::Slack | NotifyFormat::Standard | NotifyFormat::Alertmanager, _) => None,
+    }
 }
 
 /// What is wrong with a URL (RFC 3986, section 3.2), if anything.

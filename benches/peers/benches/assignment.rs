@@ -215,7 +215,7 @@ fn measure_eppo(criterion: &mut Criterion) -> Result<(), Failure> {
     };
     check("eppo_core", Scheme::Eppo, |at| {
         let value = assign(at).map(|assignment| assignment.value);
-        matches!(value, Some(eppo_core::ufc::AssignmentValue::String(label)) if label.as_ref() == CANARY)
+        matches!(value, Some(eppo_core::ufc::AssignmentValue::String(label)) if <eppo_core::Str as AsRef<str>>::as_ref(&label) == CANARY)
     })?;
     measure(criterion, "eppo_core/get_assignment", assign);
     Ok(())

@@ -118,6 +118,21 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn whoever_signs_in_keeps_what_they_had(scheme in scheme(), before in "[a-z0-9]{1,24}", after in "[a-z0-9]{1,24}") {
+        let policy = policy("answer", scheme, "targeting: [{share: 50%}], group: {name: page, from: 10%, to: 100%}");
+        let [anonymous, user] = [&before, &after].map(|key| UserKey::new(key).unwrap());
+        let linked = Who { anonymous: Some(anonymous), ..Who::from(user) };
+        for route in ladder(&policy) {
+            let (was, is) = (assign(&route, anonymous), assign(&route, linked));
+            prop_assert_eq!(was, is);
+            // One person counts once: by one cluster and one hash.
+            prop_assert_eq!(route.receipt(&was, anonymous), route.receipt(&is, linked));
+        }
+    }
+}
+
 /// Users are drawn apart from each other: of those of one part of a group, the share in the segment and in
 /// treatment is that of all.
 #[test]

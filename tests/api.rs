@@ -27,6 +27,8 @@ mod groups;
 mod hooks;
 #[path = "api/labels.rs"]
 mod labels;
+#[path = "api/linking.rs"]
+mod linking;
 #[path = "api/ofrep.rs"]
 mod ofrep;
 #[path = "api/prompts.rs"]

@@ -49,12 +49,13 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 /// The same is in the headers `X-Serin-*`, so that a proxy can route by it. A gateway sends
 /// `user-from=header:x-user-id` or `user-from=cookie:uid` instead of `user`, and then a request without a
 /// user is answered with 204 and the control arm in the headers. What is known about the user, for policies
-/// with targeting, goes along as `attribute.region=eu`. Needs the scope `assign`.
+/// with targeting, goes along as `attribute.region=eu`; the key that the user had before they signed in, as
+/// `anonymous`, by which they keep the arm that they had. Needs the scope `assign`.
 #[utoipa::path(
     get,
     path = "/v1/assignments/{policy}",
     tag = "assignments",
-    params(("policy" = inline(DnsLabel), Path), ("user" = inline(UserKeyText), Query)),
+    params(("policy" = inline(DnsLabel), Path), ("user" = inline(UserKeyText), Query), ("anonymous" = inline(Option<UserKeyText>), Query)),
     responses(
         (status = 200, description = "the assignment", body = AssignmentView, headers(
             ("X-Serin-Policy" = String),
@@ -82,8 +83,13 @@ async fn assign(
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Problem> {
-    let ([user, from], attributes) = query.fields_and_attributes(["user", "user-from"])?;
+    let ([user, anonymous, from], attributes) =
+        query.fields_and_attributes(["user", "anonymous", "user-from"])?;
     let user = match (user, from) {
+        (None, Some(_)) if anonymous.is_some() => {
+            let detail = "`anonymous` goes with `user`, not with `user-from`";
+            return Err(Problem::new(Code::BadQuery, detail));
+        }
         (None, Some(from)) => {
             let places = Places::parse(&from)
                 .map_err(|why| Problem::new(Code::BadQuery, format!("`user-from` {why}")))?;
@@ -97,14 +103,21 @@ async fn assign(
     };
     let user = UserKey::new(&user).map_err(|refused| bad_user(Code::BadQuery, refused.rule()))?;
     let snapshot = app.controller.snapshot();
+    let anonymous = anonymous.as_deref().map(|key| anonymous_key(Code::BadQuery, key));
     let who = Who {
         user,
+        anonymous: anonymous.transpose()?,
         attributes: &attributes,
     };
     let view = view(&app, &snapshot, policy.as_str(), who)?;
     let mut response = Json(&view).into_response();
     add_headers(response.headers_mut(), &view);
     Ok(response)
+}
+
+/// The key that a user had before they were known.
+fn anonymous_key(code: Code, key: &str) -> Result<UserKey<'_>, Problem> {
+    UserKey::new(key).map_err(|refused| Problem::new(code, format!("`anonymous` {}", refused.rule())))
 }
 
 fn bad_user(code: Code, rule: &str) -> Problem {
@@ -208,8 +221,13 @@ fn assigned<'s>(
 ) -> Result<AssignmentView<'s>, Problem> {
     let user = UserKey::new(&request.user).map_err(|refused| bad_user(Code::BadField, refused.rule()))?;
     let attributes = attributes(&request.attributes)?;
+    let anonymous = request
+        .anonymous
+        .as_deref()
+        .map(|key| anonymous_key(Code::BadField, key));
     let who = Who {
         user,
+        anonymous: anonymous.transpose()?,
         attributes: &attributes,
     };
     view(app, snapshot, &request.policy, who)

@@ -129,7 +129,10 @@ pub(super) fn answer(
     let snapshot = app.controller.snapshot();
     match places.user(headers) {
         Some(user) => {
-            let who = Who { user, attributes };
+            let who = Who {
+                attributes,
+                ..Who::from(user)
+            };
             let view = assignments::view(app, &snapshot, policy.as_str(), who)?;
             let mut response = Json(&view).into_response();
             add_headers(response.headers_mut(), &view);

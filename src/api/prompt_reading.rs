@@ -241,8 +241,8 @@ fn assigned(
         (Some((name, status)), None) => {
             let snapshot = app.controller.snapshot();
             let who = Who {
-                user,
                 attributes: asked.attributes,
+                ..Who::from(user)
             };
             let view = super::assignments::view(app, &snapshot, name.as_str(), who)?;
             Ok((view.into_owned(), status.policy.registry.clone()))

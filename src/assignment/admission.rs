@@ -83,13 +83,13 @@ impl Segment {
     }
 
     fn contains(&self, who: Who<'_>) -> bool {
-        self.key.bucket(who.user).is_below(self.share)
+        self.key.bucket(who.placed()).is_below(self.share)
     }
 }
 
 impl GroupPart {
     fn contains(&self, who: Who<'_>) -> bool {
-        let bucket = self.key.bucket(who.user);
+        let bucket = self.key.bucket(who.placed());
         self.range.contains(bucket) && !self.taken.iter().any(|range| range.contains(bucket))
     }
 }

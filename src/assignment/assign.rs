@@ -36,11 +36,11 @@ pub fn assign<'s, 'w>(route: &'s Route, who: impl Into<Who<'w>>) -> Assignment<'
 }
 
 fn arm_of(treatment: &Treatment, who: Who<'_>) -> (Arm, Reason) {
-    let user = who.user;
-    if treatment.forced_treatment.contains(user.as_str()) {
+    let user = who.placed();
+    if who.keys().any(|key| treatment.forced_treatment.contains(key)) {
         return (Arm::Treatment, Reason::Forced);
     }
-    if treatment.forced_control.contains(user.as_str()) {
+    if who.keys().any(|key| treatment.forced_control.contains(key)) {
         return (Arm::Control, Reason::Forced);
     }
     if let Some(reason) = treatment.admission.refusal(who) {
@@ -90,7 +90,7 @@ impl Route {
     /// None while no candidate is exposed, and for forced users: they are served, never counted. The receipt
     /// of a user outside of the rollout says that, because nobody else can tell it from their key.
     pub fn receipt<'w>(&self, assignment: &Assignment<'_>, who: impl Into<Who<'w>>) -> Option<Receipt> {
-        let user = who.into().user;
+        let user = who.into().placed();
         let treatment = self.treatment.as_ref()?;
         let (rollout, generation) = assignment.rollout?;
         match assignment.reason {

@@ -7,7 +7,7 @@ use crate::analysis::Observation;
 use crate::assignment::assign::assign;
 use crate::assignment::receipt::{Receipt, ReceiptKey};
 use crate::assignment::snapshot::Snapshot;
-use crate::assignment::{Reason, Route, Treatment};
+use crate::assignment::{Reason, Route, Treatment, Who};
 use crate::controller::{Board, PolicyStatus};
 use crate::ids::{Arm, Cluster, PolicyName, RolloutId, UserKey, Version};
 use crate::policy::{Metric, MetricKind, Policy};
@@ -94,6 +94,8 @@ impl<'w> Owners<'w> {
 /// Who is observed, as far as the line says.
 pub(super) struct Observed<'l> {
     pub(super) user: Option<UserKey<'l>>,
+    /// The key that the user had before they were known.
+    pub(super) anonymous: Option<UserKey<'l>>,
     pub(super) receipt: Option<Receipt>,
     pub(super) version: Option<Version>,
     /// Why the line is left out, where the application served a fallback of its own.
@@ -169,7 +171,11 @@ pub(super) fn attribute(
     treatment: &Treatment,
     board: &Board,
 ) -> Worth {
-    let split = observed.user.map(|user| assign(route, user));
+    let who = observed.user.map(|user| Who {
+        anonymous: observed.anonymous,
+        ..Who::from(user)
+    });
+    let split = who.map(|who| assign(route, who));
     let reason = split.map(|split| split.reason);
     let counts = |arm, cluster, known| Worth::Counts {
         rollout: treatment.rollout,
@@ -186,7 +192,7 @@ pub(super) fn attribute(
         }
         return counts(receipt.arm, receipt.cluster, Known::Receipt(receipt));
     }
-    let (Some(user), Some(split)) = (observed.user, split) else {
+    let (Some(user), Some(split)) = (who.map(Who::placed), split) else {
         return Worth::Ignored(Ignored::NoRollout);
     };
     match split.reason {
@@ -248,6 +254,11 @@ fn observed<'l>(line: &'l Line<'_>, receipts: &ReceiptKey) -> Result<Observed<'l
     let user = text(line.user.as_ref(), "user")?.map(UserKey::new).transpose();
     let user =
         user.map_err(|refused| Refusal::new(RefusalCode::BadUser, format!("`user` {}", refused.rule())))?;
+    let anonymous = text(line.anonymous.as_ref(), "anonymous")?
+        .map(UserKey::new)
+        .transpose();
+    let anonymous = anonymous
+        .map_err(|refused| Refusal::new(RefusalCode::BadUser, format!("`anonymous` {}", refused.rule())))?;
     let receipt = text(line.receipt.as_ref(), "receipt")?
         .map(|text| receipts.verify(text))
         .transpose();
@@ -263,6 +274,7 @@ fn observed<'l>(line: &'l Line<'_>, receipts: &ReceiptKey) -> Result<Observed<'l
     };
     Ok(Observed {
         user,
+        anonymous,
         receipt,
         version,
         fallback,

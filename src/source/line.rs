@@ -16,8 +16,16 @@ pub const METRICS_PER_OBSERVATION_MAX: usize = 64;
 const SHOWN_CHARS_MAX: usize = 64;
 
 /// The keys of an observation.
-pub(super) const KEYS: [&str; 8] = [
-    "policy", "user", "receipt", "metrics", "id", "version", "label", "arm",
+pub(super) const KEYS: [&str; 9] = [
+    "policy",
+    "user",
+    "anonymous",
+    "receipt",
+    "metrics",
+    "id",
+    "version",
+    "label",
+    "arm",
 ];
 
 /// One observation; text is borrowed unless it has escapes.
@@ -25,6 +33,7 @@ pub(super) const KEYS: [&str; 8] = [
 pub(super) struct Line<'t> {
     pub(super) policy: Option<Value<'t>>,
     pub(super) user: Option<Value<'t>>,
+    pub(super) anonymous: Option<Value<'t>>,
     pub(super) receipt: Option<Value<'t>>,
     pub(super) id: Option<Value<'t>>,
     pub(super) version: Option<Value<'t>>,
@@ -135,6 +144,7 @@ impl<'t> Line<'t> {
         Some(match key {
             "policy" => &mut self.policy,
             "user" => &mut self.user,
+            "anonymous" => &mut self.anonymous,
             "receipt" => &mut self.receipt,
             "id" => &mut self.id,
             "version" => &mut self.version,

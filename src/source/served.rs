@@ -96,6 +96,7 @@ impl<'w> Servings<'w> {
         }
         let observed = Observed {
             user: Some(user.or_else(|| UserKey::new(said.stranger).ok())?),
+            anonymous: None,
             receipt: None,
             version,
             fallback: None,

@@ -15,6 +15,9 @@ pub(super) struct ContextView<'a> {
     /// The user.
     #[schema(value_type = UserKeyText, inline, required, nullable = false)]
     pub(super) targeting_key: Option<Cow<'a, str>>,
+    /// The key that the user had before they signed in: they keep the arm that they had by it.
+    #[schema(value_type = Option<UserKeyText>, inline, nullable = false)]
+    pub(super) anonymous_id: Option<Cow<'a, str>>,
     /// Whether `evaluate/flags` gives every assignment as an object too, under `{policy}.assignment`.
     #[schema(value_type = Option<bool>, nullable = false)]
     pub(super) serin_assignments: Option<bool>,
@@ -51,6 +54,9 @@ impl<'de> Visitor<'de> for ContextVisitor {
                 "targetingKey" => {
                     keys += 1;
                     context.targeting_key = map.next_value::<Option<Text<'de>>>()?.map(|Text(text)| text);
+                }
+                "anonymousId" => {
+                    context.anonymous_id = map.next_value::<Option<Text<'de>>>()?.map(|Text(text)| text);
                 }
                 "serinAssignments" => context.serin_assignments = map.next_value()?,
                 _ => {

@@ -71,8 +71,14 @@ impl ContextView<'_> {
             let details = format!("`targetingKey` {}", refused.rule());
             Refusal::invalid(ErrorCode::InvalidContext, details)
         })?;
+        let anonymous = self.anonymous_id.as_deref().filter(|key| !key.is_empty());
+        let anonymous = anonymous.map(UserKey::new).transpose().map_err(|refused| {
+            let details = format!("`anonymousId` {}", refused.rule());
+            Refusal::invalid(ErrorCode::InvalidContext, details)
+        })?;
         Ok(Who {
             user,
+            anonymous,
             attributes: &self.attributes,
         })
     }

@@ -19,6 +19,9 @@ pub struct ObservationBody {
     /// Whom the values are about.
     #[schema(value_type = Option<UserKeyText>)]
     user: Option<String>,
+    /// The key that the user had before they signed in, where the assignment was asked for with it.
+    #[schema(value_type = Option<UserKeyText>)]
+    anonymous: Option<String>,
     /// The receipt of the assignment.
     #[schema(max_length = 64)]
     receipt: Option<String>,

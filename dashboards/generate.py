@@ -133,7 +133,7 @@ def machinery(grid):
     up = {"0": ("away", BAD), "1": ("there", GOOD)}
     grid.add(timeline("Registries, store and sources", "Whether each answered last, and whether what a source sent last could be counted; nothing advances without its registry, or the store.",
                       query('label_replace(serin_store_up, "registry", "the store", "", "") or serin_registry_up '
-                            'or label_replace(serin_source_up, "registry", "source: $1", "source", "(.*)")', "{{registry}}"), up), 12, 7)
+                            'or label_join(serin_source_up, "registry", "", "source")', "{{registry}}"), up), 12, 7)
     grid.add(graph("Label moves under way", "Label moves that are committed and not confirmed by read-back.",
                    [query("sum by (policy) (serin_rollout_label_moves_unconfirmed)", "{{policy}}")], steps=True, low=0), 12, 7)
     grid.add(table("Label moves", "Label moves that were tried since the process started, by what came of them.",

@@ -80,6 +80,23 @@ schema!(
         .min_properties(Some(1))
         .max_properties(Some(64))
 );
+schema!(
+    /// A user's attributes by name, at most 64 of them: texts of at most 256 bytes, numbers, true or false.
+    AttributeValues,
+    |it| it
+        .property_names(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .max_length(Some(64))
+                .pattern(Some(r"^[A-Za-z_][A-Za-z0-9_.-]*$"))
+        ))
+        .additional_properties(Some(
+            ObjectBuilder::new()
+                .schema_type(SchemaType::from_iter([Type::String, Type::Number, Type::Boolean]))
+                .max_length(Some(256))
+        ))
+        .max_properties(Some(64))
+);
 
 /// The schema itself, where it is no reference.
 fn plain(schema: RefOr<Schema>) -> Schema {

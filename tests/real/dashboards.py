@@ -118,12 +118,33 @@ class Demo:
         self.process.wait(timeout=30)
 
 
+def traced(address):
+    """A call of the stable version, as a tracing system tells of it."""
+    attributes = {
+        "langfuse.observation.prompt.name": POLICY,
+        "langfuse.observation.metadata.prompt_label": "production",
+        "user.id": "a traced user",
+    }
+    now = time.time_ns()
+    span = {
+        "traceId": "5e" * 16, "spanId": "5e" * 8, "name": "call", "kind": 3,
+        "startTimeUnixNano": str(now - 10**9), "endTimeUnixNano": str(now),
+        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()],
+    }
+    export = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    request = urllib.request.Request(
+        f"http://{address}/v1/traces", data=json.dumps(export).encode(), headers={"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=30).close()
+
+
 def one_more(address):
     """The candidate that is worse once more: the first time may have been before the first scrape."""
     body = json.dumps({"policy": POLICY, "candidate": 2, "reason": "a real run"}).encode()
     request = urllib.request.Request(f"http://{address}/v1/rollouts", data=body, headers={"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         rollout = json.load(answer)["id"]
+    traced(address)
 
     def rolled_back():
         return json.loads(ask(f"http://{address}/v1/rollouts/{rollout}"))["phase"]["code"] == "rolled_back"
@@ -148,6 +169,9 @@ def strangers(address):
     score = {"traceId": "0" * 32, "name": "faithfulness", "value": 0.5, "dataType": "NUMERIC"}
     send("/api/public/scores", json.dumps(score).encode())
     send("/api/public/otel/v1/traces", b"", "application/x-protobuf")
+    for prompt in (POLICY, "nobody-has-it"):
+        with contextlib.suppress(urllib.error.HTTPError):
+            ask(f"http://{address}/v1/prompts/{prompt}?label=production")
 
 
 def replaced(text, metric):

@@ -17,7 +17,7 @@ import server
 POLICY = "described"
 EXAMPLES = {"open": 40, "token": 15}
 # Never ends by itself.
-STREAMS = ["/v1/events", "/ofrep/v1/events"]
+STREAMS = ["/v1/events", "/v1/route-table/events", "/ofrep/v1/events"]
 # On an open server the first token shuts everybody else out.
 CLOSES_THE_SERVER = ["/v1/tokens"]
 INTERPRETER_CRASH = "AST constructor recursion depth mismatch"

@@ -13,10 +13,10 @@ use utoipa::ToSchema;
 #[schema(as = OfrepContext, rename_all = "camelCase")]
 pub(super) struct ContextView<'a> {
     /// The user.
-    #[schema(value_type = UserKeyText, inline, required, nullable = false)]
+    #[schema(value_type = UserKeyText, required)]
     pub(super) targeting_key: Option<Cow<'a, str>>,
     /// The key that the user had before they signed in: they keep the arm that they had by it.
-    #[schema(value_type = Option<UserKeyText>, inline, nullable = false)]
+    #[schema(value_type = UserKeyText, required = false)]
     pub(super) anonymous_id: Option<Cow<'a, str>>,
     /// Whether `evaluate/flags` gives every assignment as an object too, under `{policy}.assignment`.
     #[schema(value_type = Option<bool>, nullable = false)]

@@ -1,8 +1,7 @@
 //! What a user gets.
 
 use crate::api::schema::{
-    ArmText, AssignmentReasonText, DnsLabel, LabelText, PromptNameText, RolloutIdText, UserKeyText,
-    VersionNumber,
+    ArmText, AssignmentReasonText, DnsLabel, LabelText, PromptNameText, RolloutIdText, VersionNumber,
 };
 use crate::assignment::receipt::ReceiptText;
 use crate::assignment::{Assignment, Idle, Reason, Route, Served, Treatment};
@@ -136,8 +135,8 @@ pub struct AssignmentRequest {
     pub policy: String,
     /// The user: 1 to 256 bytes of UTF-8.
     pub user: String,
-    /// The key that the user had before they signed in: they keep the arm that they had by it.
-    #[schema(value_type = Option<UserKeyText>)]
+    /// The key that the user had before they signed in, 1 to 256 bytes of UTF-8: they keep the arm that they had
+    /// by it.
     pub anonymous: Option<String>,
     /// What is known about the user, for policies with targeting; at most 64.
     #[serde(default)]

@@ -4,8 +4,8 @@ use super::Whole;
 use super::assignment::AttributeBody;
 use super::prompt::{ChatItemView, KindView, MessageView, PlaceholderView, TemplateView};
 use crate::api::schema::{
-    DatasetText, DnsLabel, LabelText, PromptNameText, ReasonText, Scores, SemanticVersionText, UserKeyText,
-    VersionNumber, VersionOrNone,
+    AttributeValues, DatasetText, DnsLabel, LabelText, PromptNameText, ReasonText, Scores,
+    SemanticVersionText, UserKeyText, VersionNumber, VersionOrNone,
 };
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -159,6 +159,7 @@ pub struct CompileBody {
     pub policy: Option<String>,
     /// What is known about that user, for policies with targeting; at most 64.
     #[serde(default)]
+    #[schema(value_type = AttributeValues)]
     pub attributes: BTreeMap<String, AttributeBody>,
     /// Where the prompt is; with a user that of the policy, else Serin's own.
     #[schema(value_type = Option<DnsLabel>)]

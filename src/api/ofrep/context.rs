@@ -16,10 +16,10 @@ pub(super) struct ContextView<'a> {
     #[schema(value_type = UserKeyText, required)]
     pub(super) targeting_key: Option<Cow<'a, str>>,
     /// The key that the user had before they signed in: they keep the arm that they had by it.
-    #[schema(value_type = UserKeyText, required = false)]
+    #[schema(value_type = Option<UserKeyText>)]
     pub(super) anonymous_id: Option<Cow<'a, str>>,
     /// Whether `evaluate/flags` gives every assignment as an object too, under `{policy}.assignment`.
-    #[schema(value_type = Option<bool>, nullable = false)]
+    #[schema(value_type = Option<bool>)]
     pub(super) serin_assignments: Option<bool>,
     /// The texts, numbers and truth values among the other properties, as far as attributes can be such.
     #[schema(ignore)]

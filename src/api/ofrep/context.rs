@@ -15,8 +15,8 @@ pub(super) struct ContextView<'a> {
     /// The user.
     #[schema(value_type = UserKeyText, required)]
     pub(super) targeting_key: Option<Cow<'a, str>>,
-    /// The key that the user had before they signed in: they keep the arm that they had by it.
-    #[schema(value_type = Option<UserKeyText>)]
+    /// The key that the user had before they signed in, if not empty: they keep the arm that they had by it.
+    #[schema(value_type = Option<String>, max_length = 256)]
     pub(super) anonymous_id: Option<Cow<'a, str>>,
     /// Whether `evaluate/flags` gives every assignment as an object too, under `{policy}.assignment`.
     #[schema(value_type = Option<bool>)]

@@ -11,6 +11,7 @@ import json
 import math
 import pathlib
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -127,7 +128,7 @@ def traced(address):
     }
     now = time.time_ns()
     span = {
-        "traceId": "5e" * 16, "spanId": "5e" * 8, "name": "call", "kind": 3,
+        "traceId": secrets.token_hex(16), "spanId": secrets.token_hex(8), "name": "call", "kind": 3,
         "startTimeUnixNano": str(now - 10**9), "endTimeUnixNano": str(now),
         "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()],
     }
@@ -144,9 +145,10 @@ def one_more(address):
     request = urllib.request.Request(f"http://{address}/v1/rollouts", data=body, headers={"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         rollout = json.load(answer)["id"]
-    traced(address)
 
     def rolled_back():
+        # It counts while the rollout exposes its candidate, which begins a moment after it was asked for.
+        traced(address)
         return json.loads(ask(f"http://{address}/v1/rollouts/{rollout}"))["phase"]["code"] == "rolled_back"
 
     server.wait_until("the rollback", DEMO_SECONDS_MAX, rolled_back)

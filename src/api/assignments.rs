@@ -2,10 +2,10 @@
 
 use super::App;
 use super::access::MayAssign;
-use super::extract::{JsonBody, Path};
+use super::extract::{JsonBody, not_utf8, segment};
 use super::gateway::{self, Places};
 use super::problem::{Code, Problem};
-use super::query::{Query, required};
+use super::query::{Query, fields_and_attributes, required};
 use super::schema::{DnsLabel, UserKeyText};
 use super::views::assignment::{
     AssignmentOutcomeView, AssignmentOutcomesView, AssignmentRequest, AssignmentView, AssignmentsRequest,
@@ -16,17 +16,26 @@ use crate::assignment::{Assignment, Route, Who};
 use crate::ids::{PolicyName, UserKey};
 use crate::targeting::Attributes;
 use axum::Json;
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Most assignments in one request.
 const REQUESTS_MAX: usize = 1_000;
+
+/// The route of one assignment.
+pub(super) const ROUTE: &str = "/v1/assignments/{policy}";
+/// What its path begins with.
+pub(super) const PREFIX: &str = "/v1/assignments/";
 
 const POLICY: HeaderName = HeaderName::from_static("x-serin-policy");
 const ARM: HeaderName = HeaderName::from_static("x-serin-arm");
@@ -37,6 +46,13 @@ const REASON: HeaderName = HeaderName::from_static("x-serin-reason");
 const ROLLOUT: HeaderName = HeaderName::from_static("x-serin-rollout");
 const RECEIPT: HeaderName = HeaderName::from_static("x-serin-receipt");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Most headers of an answer, those for pages of other origins apart.
+const HEADERS_MAX: usize = 10;
+/// Room for the body of an answer, in bytes; it grows where names are long.
+const BODY_BYTES_USUAL: usize = 384;
+/// Room for the values of an answer's headers, likewise.
+const VALUES_BYTES_USUAL: usize = 192;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -79,12 +95,29 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 async fn assign(
     State(app): State<Arc<App>>,
     _: MayAssign,
-    Path(policy): Path<PolicyName>,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Problem> {
+    let params = params.map_err(|_| not_utf8())?;
+    let (_, policy) = params.iter().next().unwrap_or_default();
+    answer(&app, policy, &headers, query.text())
+}
+
+/// The same without the route: what `query` asks for under `policy`, by whoever may ask.
+pub(super) fn answer(
+    app: &App,
+    policy: &str,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Response, Problem> {
+    let snapshot = app.controller.snapshot();
+    // The names of policies that are there need no check.
+    if snapshot.route(policy).is_none() {
+        segment::<PolicyName>("policy", policy)?;
+    }
     let ([user, anonymous, from], attributes) =
-        query.fields_and_attributes(["user", "anonymous", "user-from"])?;
+        fields_and_attributes(query.unwrap_or_default(), ["user", "anonymous", "user-from"])?;
     let user = match (user, from) {
         (None, Some(_)) if anonymous.is_some() => {
             let detail = "`anonymous` goes with `user`, not with `user-from`";
@@ -93,7 +126,7 @@ async fn assign(
         (None, Some(from)) => {
             let places = Places::parse(&from)
                 .map_err(|why| Problem::new(Code::BadQuery, format!("`user-from` {why}")))?;
-            return gateway::answer(&app, &policy, &places, &headers, &attributes);
+            return gateway::answer(app, policy, &places, headers, &attributes);
         }
         (Some(_), Some(_)) => {
             let detail = "`user` and `user-from` are one too many: send one of them";
@@ -102,16 +135,24 @@ async fn assign(
         (user, None) => required("user", user)?,
     };
     let user = UserKey::new(&user).map_err(|refused| bad_user(Code::BadQuery, refused.rule()))?;
-    let snapshot = app.controller.snapshot();
     let anonymous = anonymous.as_deref().map(|key| anonymous_key(Code::BadQuery, key));
     let who = Who {
         user,
         anonymous: anonymous.transpose()?,
         attributes: &attributes,
     };
-    let view = view(&app, &snapshot, policy.as_str(), who)?;
-    let mut response = Json(&view).into_response();
-    add_headers(response.headers_mut(), &view);
+    shown(&view(app, &snapshot, policy, who)?)
+}
+
+/// An assignment in the body and in the headers.
+pub(super) fn shown(view: &AssignmentView<'_>) -> Result<Response, Problem> {
+    let mut body = Vec::with_capacity(BODY_BYTES_USUAL);
+    serde_json::to_writer(&mut body, view).map_err(|error| Problem::internal(&error))?;
+    let mut response = Response::new(Body::from(body));
+    let mut headers = HeaderMap::with_capacity(HEADERS_MAX);
+    headers.insert(header::CONTENT_TYPE, APPLICATION_JSON);
+    add_headers(&mut headers, view);
+    *response.headers_mut() = headers;
     Ok(response)
 }
 
@@ -152,25 +193,37 @@ pub(super) fn view<'s>(
 
 pub(super) fn add_headers(headers: &mut HeaderMap, view: &AssignmentView<'_>) {
     headers.insert(header::CACHE_CONTROL, NO_STORE);
-    let mut add = |name, value: Result<HeaderValue, _>| {
-        // Names, labels and receipts are ASCII by their rules, so every one is a header value.
-        if let Ok(value) = value {
+    let mut values = Values(BytesMut::with_capacity(VALUES_BYTES_USUAL));
+    let mut add = |name, value: Option<HeaderValue>| {
+        if let Some(value) = value {
             headers.insert(name, value);
         }
     };
-    add(POLICY, HeaderValue::from_str(&view.policy));
-    add(ARM, Ok(HeaderValue::from_static(view.arm)));
-    add(LABEL, HeaderValue::from_str(&view.label));
-    add(EXPOSURE, HeaderValue::from_str(&view.exposure.to_string()));
-    add(REASON, Ok(HeaderValue::from_static(view.reason)));
-    if let Some(version) = view.version {
-        add(VERSION, Ok(version.into()));
+    add(POLICY, values.text(&view.policy));
+    add(ARM, Some(HeaderValue::from_static(view.arm)));
+    add(LABEL, values.text(&view.label));
+    add(EXPOSURE, values.shown(&view.exposure));
+    add(REASON, Some(HeaderValue::from_static(view.reason)));
+    add(VERSION, view.version.map(HeaderValue::from));
+    add(ROLLOUT, view.rollout.and_then(|rollout| values.shown(&rollout)));
+    let receipt = view.receipt.as_ref();
+    add(RECEIPT, receipt.and_then(|receipt| values.text(receipt.as_str())));
+}
+
+/// Makes the values of one answer's headers in one piece of memory.
+///
+/// Names, labels and receipts are ASCII by their rules, so every one is a header value.
+struct Values(BytesMut);
+
+impl Values {
+    fn text(&mut self, text: &str) -> Option<HeaderValue> {
+        self.0.extend_from_slice(text.as_bytes());
+        HeaderValue::from_maybe_shared(self.0.split().freeze()).ok()
     }
-    if let Some(rollout) = view.rollout {
-        add(ROLLOUT, HeaderValue::from_str(&rollout.to_string()));
-    }
-    if let Some(receipt) = &view.receipt {
-        add(RECEIPT, HeaderValue::from_str(receipt.as_str()));
+
+    fn shown(&mut self, value: &dyn Display) -> Option<HeaderValue> {
+        write!(self.0, "{value}").ok()?;
+        HeaderValue::from_maybe_shared(self.0.split().freeze()).ok()
     }
 }
 

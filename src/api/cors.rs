@@ -7,9 +7,8 @@
 
 use super::App;
 use crate::config::AllowedOrigins;
-use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderValue};
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 /// What paths begin with that pages may ask for.
@@ -31,7 +30,7 @@ pub(super) struct Reader(HeaderValue);
 
 impl App {
     /// The origin that asks, where the settings let it read the answer.
-    pub(super) fn reader(&self, request: &Request) -> Option<Reader> {
+    pub(super) fn reader<B>(&self, request: &Request<B>) -> Option<Reader> {
         if self.allowed_origins.is_empty() {
             return None;
         }
@@ -47,7 +46,7 @@ fn allows(origins: &AllowedOrigins, origin: &HeaderValue) -> bool {
 }
 
 /// Whether a browser asks if it may ask.
-pub(super) fn is_preflight(request: &Request) -> bool {
+pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS
         && request
             .headers()

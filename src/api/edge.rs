@@ -7,12 +7,12 @@ use super::langfuse;
 use super::ofrep;
 use super::problem::{Code, Problem, incident};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{self, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -78,6 +78,27 @@ pub(super) async fn edge(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
+/// The same around `work` that waits for nothing, so that no time can run out and no task is needed.
+pub(super) fn at_once<B>(
+    app: &App,
+    route: &str,
+    request: &http::Request<B>,
+    work: impl FnOnce() -> Result<Response, Problem>,
+) -> Response {
+    let watch = Stopwatch::start();
+    let answered = enter(app, route, request.uri(), request.headers()).and_then(|_place| {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+    });
+    let mut response = answered.unwrap_or_else(|problem| refused(route, problem));
+    if let Some(reader) = app.reader(request) {
+        reader.sign(response.headers_mut());
+    }
+    let status = response.status().as_u16();
+    app.telemetry
+        .answered(method_word(request.method()), route, status, watch.elapsed());
+    response
+}
+
 /// A problem in the words of the protocol that was spoken.
 fn refused(route: &str, problem: Problem) -> Response {
     if route.starts_with(langfuse::PREFIX) {
@@ -89,18 +110,19 @@ fn refused(route: &str, problem: Problem) -> Response {
     }
 }
 
-async fn answer(app: &App, route: &str, request: Request, next: Next) -> Result<Response, Problem> {
-    app.access.check_host(request.uri(), request.headers())?;
+/// A place among the requests that are worked on, for one that came under a name of this server's.
+fn enter<'a>(app: &'a App, route: &str, uri: &Uri, headers: &HeaderMap) -> Result<Place<'a>, Problem> {
+    app.access.check_host(uri, headers)?;
     let is_assignment = ASSIGNMENT_ROUTES
         .iter()
         .any(|beginning| route.starts_with(beginning));
-    let Some(_place) = app
-        .in_flight
+    app.in_flight
         .enter(is_assignment, app.limits.requests_in_flight_max)
-    else {
-        let detail = "too many requests are worked on: try again";
-        return Err(Problem::new(Code::Overloaded, detail));
-    };
+        .ok_or_else(|| Problem::new(Code::Overloaded, "too many requests are worked on: try again"))
+}
+
+async fn answer(app: &App, route: &str, request: Request, next: Next) -> Result<Response, Problem> {
+    let _place = enter(app, route, request.uri(), request.headers())?;
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     // A body has its own time to arrive in, and the answer as much again.
     let allowed = app.limits.request_timeout.saturating_mul(2);

@@ -95,7 +95,7 @@ impl<S: Send + Sync, A: Segment> FromRequestParts<S> for Path<A> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = params(parts, state).await?;
-        Ok(Self(segment(&params, 0)?))
+        Ok(Self(nth(&params, 0)?))
     }
 }
 
@@ -103,18 +103,28 @@ impl<S: Send + Sync, A: Segment, B: Segment> FromRequestParts<S> for Path2<A, B>
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = params(parts, state).await?;
-        Ok(Self(segment(&params, 0)?, segment(&params, 1)?))
+        Ok(Self(nth(&params, 0)?, nth(&params, 1)?))
     }
 }
 
 async fn params<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, Problem> {
     RawPathParams::from_request_parts(parts, state)
         .await
-        .map_err(|_| Problem::new(Code::BadPath, "the path is not percent-encoded UTF-8"))
+        .map_err(|_| not_utf8())
 }
 
-fn segment<T: Segment>(params: &RawPathParams, index: usize) -> Result<T, Problem> {
+/// The problem of a path that cannot be read.
+pub(super) fn not_utf8() -> Problem {
+    Problem::new(Code::BadPath, "the path is not percent-encoded UTF-8")
+}
+
+fn nth<T: Segment>(params: &RawPathParams, index: usize) -> Result<T, Problem> {
     let (name, text) = params.iter().nth(index).unwrap_or_default();
+    segment(name, text)
+}
+
+/// The part of a path that goes by `name`, as what it must be.
+pub(super) fn segment<T: Segment>(name: &str, text: &str) -> Result<T, Problem> {
     T::parse(text).map_err(|why| Problem::new(Code::BadPath, format!("`{name}` in the path: {why}")))
 }
 

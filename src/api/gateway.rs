@@ -17,13 +17,12 @@
 
 use super::App;
 use super::access::MayAssign;
-use super::assignments::{self, add_headers};
+use super::assignments::{self, add_headers, shown};
 use super::problem::{Code, Problem};
 use super::views::assignment::AssignmentView;
 use crate::assignment::{Route, Who};
 use crate::ids::{Arm, PolicyName, UserKey, Version};
 use crate::targeting::Attributes;
-use axum::Json;
 use axum::extract::{RawPathParams, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -121,7 +120,7 @@ fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 /// What the user gets whom the request carries.
 pub(super) fn answer(
     app: &App,
-    policy: &PolicyName,
+    policy: &str,
     places: &Places,
     headers: &HeaderMap,
     attributes: &Attributes<'_>,
@@ -133,13 +132,10 @@ pub(super) fn answer(
                 attributes,
                 ..Who::from(user)
             };
-            let view = assignments::view(app, &snapshot, policy.as_str(), who)?;
-            let mut response = Json(&view).into_response();
-            add_headers(response.headers_mut(), &view);
-            Ok(response)
+            shown(&assignments::view(app, &snapshot, policy, who)?)
         }
         None => {
-            let view = nobody(assignments::route(&snapshot, policy.as_str())?);
+            let view = nobody(assignments::route(&snapshot, policy)?);
             let mut response = StatusCode::NO_CONTENT.into_response();
             add_headers(response.headers_mut(), &view);
             Ok(response)
@@ -184,7 +180,7 @@ async fn assign(
         .map_err(|refused| Problem::new(Code::BadPath, format!("`policy` in the path: {refused}")))?;
     let places = Places::parse(param("from").unwrap_or_default())
         .map_err(|why| Problem::new(Code::BadPath, format!("what follows `for` in the path {why}")))?;
-    answer(&app, &policy, &places, &headers, &Attributes::NONE)
+    answer(&app, policy.as_str(), &places, &headers, &Attributes::NONE)
 }
 
 #[cfg(test)]

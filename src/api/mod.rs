@@ -13,6 +13,7 @@ mod events;
 mod extract;
 mod flagd;
 mod follow;
+mod front;
 mod gateway;
 mod growthbook;
 mod health;
@@ -61,6 +62,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::events::{Following, kept_alive};
 pub use self::extract::TokenName;
+pub use self::front::Front;
 pub use self::openapi::document;
 pub use self::prompt_warming::keep_warm;
 pub use self::serve::serve;
@@ -189,17 +191,18 @@ impl std::fmt::Debug for App {
 }
 
 /// Every route of the API, with its documentation at `/openapi.json` and `/docs`.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(app: Arc<App>) -> Front {
     wrap(routes(), app)
 }
 
 /// Puts the edge around routes: host check, bounds, clock, counters; `/` may be added to them before.
-pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
-    routes
+pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Front {
+    let router = routes
         .fallback(edge::no_route)
         .method_not_allowed_fallback(edge::no_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), edge::edge))
-        .with_state(app)
+        .with_state(Arc::clone(&app));
+    Front::new(app, router)
 }
 
 /// Every route of the API, for a server that adds routes of its own and then [`wrap`]s them all.

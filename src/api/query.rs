@@ -33,14 +33,17 @@ impl Query {
         fields(self.0.query().unwrap_or_default(), names)
     }
 
-    /// Likewise, and the user's attributes: `attribute.NAME`, which have no type in a query.
+    /// Likewise, and the user's attributes.
     pub(super) fn fields_and_attributes<const N: usize>(
         &self,
         names: [&'static str; N],
     ) -> Result<(Values<'_, N>, Attributes<'_>), Problem> {
-        let mut attributes = Attributes::default();
-        let values = read(self.0.query().unwrap_or_default(), names, Some(&mut attributes))?;
-        Ok((values, attributes))
+        fields_and_attributes(self.0.query().unwrap_or_default(), names)
+    }
+
+    /// What follows the `?`, where there is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.0.query()
     }
 }
 
@@ -53,6 +56,16 @@ pub(super) fn fields<'q, const N: usize>(
     names: [&'static str; N],
 ) -> Result<Values<'q, N>, Problem> {
     read(query, names, None)
+}
+
+/// Likewise, and the user's attributes: `attribute.NAME`, which have no type in a query.
+pub(super) fn fields_and_attributes<'q, const N: usize>(
+    query: &'q str,
+    names: [&'static str; N],
+) -> Result<(Values<'q, N>, Attributes<'q>), Problem> {
+    let mut attributes = Attributes::default();
+    let values = read(query, names, Some(&mut attributes))?;
+    Ok((values, attributes))
 }
 
 fn read<'q, const N: usize>(

@@ -1,7 +1,6 @@
 //! Takes connections and ends them in good order.
 
-use super::App;
-use axum::Router;
+use super::{App, Front};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -31,7 +30,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
-    router: Router,
+    front: Front,
     shutdown: impl Future<Output = ()>,
     grace: Duration,
 ) -> io::Result<()> {
@@ -56,7 +55,7 @@ pub async fn serve(
                 }
             },
         };
-        let connection = connection(stream, router.clone(), &connections);
+        let connection = connection(stream, front.clone(), &connections);
         tokio::spawn(async move {
             connection.await;
             drop(place);
@@ -78,7 +77,7 @@ pub async fn serve(
 /// Answers the requests of one connection, one after the other.
 fn connection(
     stream: TcpStream,
-    router: Router,
+    front: Front,
     connections: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + 'static {
     if let Err(error) = stream.set_nodelay(true) {
@@ -89,7 +88,7 @@ fn connection(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(front));
     let watched = connections.watch(connection);
     async move {
         if let Err(error) = watched.await {

@@ -115,7 +115,7 @@ impl Server {
         let model = settings.playground.as_ref().map(Model::new).transpose()?;
         let console = Console::new(Arc::clone(&app), &secret).with_model(model);
         let pages = console::routes(Arc::new(console));
-        let router = api::wrap(api::routes().merge(pages), Arc::clone(&app));
+        let front = api::wrap(api::routes().merge(pages), Arc::clone(&app));
         let (stop, stopped) = watch::channel(false);
         let (stop_controller, controller_stopped) = oneshot::channel();
         let (stop_settling, settling_stopped) = oneshot::channel();
@@ -126,7 +126,7 @@ impl Server {
             answers: tokio::spawn(answer(
                 listener,
                 Arc::clone(&app),
-                router,
+                front,
                 stopped,
                 settings.shutdown_grace,
             )),
@@ -256,7 +256,7 @@ async fn settle(app: Arc<App>, mut stopped: oneshot::Receiver<()>) {
 async fn answer(
     listener: TcpListener,
     app: Arc<App>,
-    router: axum::Router,
+    front: api::Front,
     mut stopped: watch::Receiver<bool>,
     grace: Duration,
 ) -> std::io::Result<()> {
@@ -264,7 +264,7 @@ async fn answer(
         // A sender that is gone cannot ask any more, which is as good as asking.
         stopped.wait_for(|stop| *stop).await.ok();
     };
-    api::serve(listener, app, router, shutdown, grace).await
+    api::serve(listener, app, front, shutdown, grace).await
 }
 
 /// Opens the store in `directory`, away from the threads that answer; a store that somebody else has

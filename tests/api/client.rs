@@ -55,9 +55,9 @@ impl Listening {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (app, router) = (world.app.clone(), world.router.clone());
+        let (app, front) = (world.app.clone(), world.front.clone());
         let shutdown = async move { drop(stopped.await) };
-        let serving = tokio::spawn(serve(listener, app, router, shutdown, Duration::from_secs(60)));
+        let serving = tokio::spawn(serve(listener, app, front, shutdown, Duration::from_secs(60)));
         Self {
             address,
             stop,
@@ -77,7 +77,7 @@ impl Listening {
 
 async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request: Request<_> = World::request("GET", path, headers, "");
-    let (parts, body) = world.router.clone().oneshot(request).await.unwrap().into_parts();
+    let (parts, body) = world.front.clone().oneshot(request).await.unwrap().into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Answer {
         status: parts.status,

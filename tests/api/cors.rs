@@ -35,7 +35,7 @@ async fn preflight(world: &World, path: &str, origin: &str) -> axum::http::Respo
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "authorization,content-type");
     world
-        .router
+        .front
         .clone()
         .oneshot(request.body(Body::empty()).unwrap())
         .await

@@ -17,7 +17,7 @@ struct Follower {
 impl Follower {
     async fn of(world: &World) -> Self {
         let request = Request::get("/v1/events").body(Body::empty()).unwrap();
-        let response = world.router.clone().oneshot(request).await.unwrap();
+        let response = world.front.clone().oneshot(request).await.unwrap();
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self {
             body: response.into_body().into_data_stream(),

@@ -88,7 +88,7 @@ async fn authorise(world: &World, method: &str, path: &str, user: &str) -> Respo
         .uri(path)
         .header("x-user-id", user);
     world
-        .router
+        .front
         .clone()
         .oneshot(request.body(Body::empty()).unwrap())
         .await

@@ -37,7 +37,7 @@ pub(crate) async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> 
 }
 
 async fn answer(world: &World, request: Request<Body>) -> Answer {
-    let response = world.router.clone().oneshot(request).await.unwrap();
+    let response = world.front.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, 100_000).await.unwrap();
     Answer {
@@ -49,7 +49,7 @@ async fn answer(world: &World, request: Request<Body>) -> Answer {
 
 async fn follow(world: &World, path: &str) -> BodyDataStream {
     let request = Request::get(path).body(Body::empty()).unwrap();
-    let response = world.router.clone().oneshot(request).await.unwrap();
+    let response = world.front.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), 200);
     response.into_body().into_data_stream()
 }

@@ -92,10 +92,10 @@ async fn listening(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let (app, router) = (world.app.clone(), world.router.clone());
+    let (app, front) = (world.app.clone(), world.front.clone());
     let serving = tokio::spawn(async move {
         let shutdown = async move { drop(stopped.await) };
-        serve(listener, app, router, shutdown, grace).await
+        serve(listener, app, front, shutdown, grace).await
     });
     (TcpStream::connect(address).await.unwrap(), stop, serving)
 }
@@ -164,9 +164,9 @@ async fn gone_wrong(world: &World, path: &str) -> serde_json::Value {
     let routes = serin::api::routes()
         .route("/panics", get(panics))
         .route("/hangs", get(std::future::pending::<()>));
-    let router = serin::api::wrap(routes, world.app.clone());
+    let front = serin::api::wrap(routes, world.app.clone());
     let request = World::request("GET", path, &[], "");
-    let response = router.oneshot(request).await.unwrap();
+    let response = front.oneshot(request).await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     let body = response.into_body().collect().await.unwrap().to_bytes();
     serde_json::from_slice(&body).unwrap()

@@ -1,14 +1,13 @@
 //! A whole server in one process: real store, real controller, a clock that is moved by hand.
 
 use crate::contract::Contract;
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use serin::api::access::{Access, AccessMode};
-use serin::api::{App, Parts, router};
+use serin::api::{App, Front, Parts, router};
 use serin::clock::{Clock, ManualClock};
 use serin::config::{AllowedOrigin, Limits};
 use serin::controller::book::PolicyBook;
@@ -91,7 +90,7 @@ impl Default for Setting {
 /// A server, and the hands that drive it.
 pub(crate) struct World {
     pub(crate) app: Arc<App>,
-    pub(crate) router: Router,
+    pub(crate) front: Front,
     pub(crate) store: Arc<SqliteStore>,
     /// The registry `ours`, without prompts.
     pub(crate) model: Arc<Model>,
@@ -207,7 +206,7 @@ impl World {
         let app = Arc::new(app.with_langfuses(langfuses));
         let mut world = Self {
             model,
-            router: router(app.clone()),
+            front: router(app.clone()),
             app,
             store,
             clock: manual,
@@ -265,7 +264,7 @@ impl World {
     /// Sends a request, and holds the answer against the contract.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.front.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let answer = Answer {

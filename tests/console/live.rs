@@ -15,7 +15,7 @@ async fn an_open_page_is_told_that_its_rollout_has_new_numbers() {
     let mut world = World::new().await.with_rollout().await;
     let request = Request::get("/events?policy=greeting").header("host", "127.0.0.1:8080");
     let answer = world
-        .router
+        .front
         .clone()
         .oneshot(request.body(Body::empty()).unwrap())
         .await

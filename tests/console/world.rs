@@ -1,13 +1,12 @@
 //! A server with its console in one process, and a browser that keeps cookies and sends forms.
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use serin::api::access::{Access, AccessMode, new_token};
-use serin::api::{self, App, Parts};
+use serin::api::{self, App, Front, Parts};
 use serin::clock::{Clock, ManualClock};
 use serin::config::Limits;
 use serin::console::playground::Model;
@@ -48,7 +47,7 @@ spec:
 const HOST: &str = "127.0.0.1:8080";
 
 pub(crate) struct World {
-    pub(crate) router: Router,
+    pub(crate) front: Front,
     clock: ManualClock,
     running: Option<(oneshot::Sender<()>, JoinHandle<Controller>)>,
     _folder: TempDir,
@@ -115,7 +114,7 @@ impl World {
         }));
         let pages = console::routes(Arc::new(Console::new(app.clone(), &secret).with_model(model)));
         let mut world = Self {
-            router: api::wrap(api::routes().merge(pages), app),
+            front: api::wrap(api::routes().merge(pages), app),
             clock: manual,
             running: None,
             _folder: folder,
@@ -145,7 +144,7 @@ impl World {
     /// A browser that has been nowhere.
     pub(crate) fn browser(&self) -> Browser {
         Browser {
-            router: self.router.clone(),
+            front: self.front.clone(),
             cookie: None,
         }
     }
@@ -153,7 +152,7 @@ impl World {
     /// What the API shows.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let request = Request::get(path).header("host", HOST);
-        let answer = answer(&self.router, request.body(Body::empty()).unwrap()).await;
+        let answer = answer(&self.front, request.body(Body::empty()).unwrap()).await;
         serde_json::from_str(&answer.ok()).unwrap()
     }
 
@@ -171,7 +170,7 @@ impl World {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let request = request.body(Body::from(body.to_string())).unwrap();
-        let answer = answer(&self.router, request).await;
+        let answer = answer(&self.front, request).await;
         assert!(answer.status.is_success(), "{} {}", answer.status, answer.text);
         serde_json::from_str(&answer.text).unwrap()
     }
@@ -249,8 +248,8 @@ impl Answer {
     }
 }
 
-async fn answer(router: &Router, request: Request<Body>) -> Answer {
-    let response = router.clone().oneshot(request).await.unwrap();
+async fn answer(front: &Front, request: Request<Body>) -> Answer {
+    let response = front.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Answer {
@@ -262,7 +261,7 @@ async fn answer(router: &Router, request: Request<Body>) -> Answer {
 
 /// Keeps cookies, and says where its requests come from.
 pub(crate) struct Browser {
-    router: Router,
+    front: Front,
     pub(crate) cookie: Option<String>,
 }
 
@@ -306,7 +305,7 @@ impl Browser {
         if let Some(cookie) = &self.cookie {
             request = request.header("cookie", cookie);
         }
-        let answer = answer(&self.router, request.body(Body::from(body)).unwrap()).await;
+        let answer = answer(&self.front, request.body(Body::from(body)).unwrap()).await;
         for set in answer.headers.get_all("set-cookie") {
             let pair = set.to_str().unwrap().split(';').next().unwrap();
             self.cookie = (!pair.ends_with('=')).then(|| pair.to_owned());
@@ -350,7 +349,7 @@ impl World {
         let request = Request::delete(format!("/v1/tokens/{name}"))
             .header("host", HOST)
             .header("authorization", format!("Bearer {with}"));
-        let answer = answer(&self.router, request.body(Body::empty()).unwrap()).await;
+        let answer = answer(&self.front, request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.text);
     }
 }

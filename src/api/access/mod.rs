@@ -144,6 +144,14 @@ impl Access {
         self.caller_by(headers, |headers| bearer(headers).map(Cow::Borrowed), needed)
     }
 
+    /// Lets in whoever may ask for assignments.
+    pub(super) fn may_assign(&self, headers: &HeaderMap) -> Result<MayAssign, Problem> {
+        if !self.is_open() {
+            self.caller(headers, Some(Scope::Assign))?;
+        }
+        Ok(MayAssign(()))
+    }
+
     /// Who asks, in a protocol that has a place of its own for the token.
     pub(super) fn caller_by(
         &self,
@@ -352,12 +360,7 @@ pub struct MayAssign(());
 impl FromRequestParts<Arc<App>> for MayAssign {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        if app.access.is_open() {
-            return Ok(Self(()));
-        }
-        app.access
-            .caller(&parts.headers, Some(Scope::Assign))
-            .map(|_| Self(()))
+        app.access.may_assign(&parts.headers)
     }
 }
 

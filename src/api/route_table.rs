@@ -10,6 +10,9 @@
 //! is derived from the server's secret by HMAC: the secret, the keys of other rollouts, the clusters
 //! and the signature of receipts do not follow from it. Those are not given out, so an application that
 //! assigns by itself sends its observations with `user` and `version` instead of a receipt.
+//!
+//! Likewise the keys of segments, groups and the reserve, each of which draws users for one purpose alone.
+//! They outlive a rollout: where a token with the scope has come into wrong hands, give them other salts.
 
 use super::App;
 use super::access::{MayAssign, bearer};

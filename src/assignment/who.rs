@@ -40,7 +40,7 @@ impl<'a> Who<'a> {
     }
 
     /// Both keys, for lists that name users.
-    pub(super) fn keys(self) -> impl Iterator<Item = &'a str> {
+    pub fn keys(self) -> impl Iterator<Item = &'a str> {
         let keys = [Some(self.user), self.anonymous];
         keys.into_iter().flatten().map(|key| key.as_str())
     }

@@ -1,6 +1,6 @@
 //! The copy of the last good table that outlives the process.
 
-use super::table::Table;
+use super::table::{Table, TableError};
 use super::trouble::Trouble;
 use super::wire::{self, KeptWire};
 use reqwest::Url;
@@ -43,7 +43,7 @@ impl Copy {
     ///
     /// A temporary file is readable by its owner alone, and so is what it becomes.
     pub(super) fn write(&self, tag: &str, table: &[u8]) -> Result<(), Trouble> {
-        let table: &RawValue = serde_json::from_slice(table).map_err(Trouble::NotUnderstood)?;
+        let table: &RawValue = serde_json::from_slice(table).map_err(TableError::NotUnderstood)?;
         let kept = KeptWire {
             server: self.server.clone(),
             tag: tag.to_owned(),
@@ -120,6 +120,6 @@ mod tests {
         let other =
             r#"{"server":"http://a/","tag":"x","table":{"format":"serin/route-table/v9","routes":[]}}"#;
         std::fs::write(&copy.path, other).unwrap();
-        assert!(matches!(copy.read(), Err(Trouble::OtherFormat(_))));
+        assert!(matches!(copy.read(), Err(Trouble::NoTable(TableError::OtherFormat(_)))));
     }
 }

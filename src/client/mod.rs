@@ -30,12 +30,15 @@
 //!
 //! Everything is bounded: the table in bytes, the notices of the stream, the time to connect, to answer and
 //! to be silent, and the pause between two attempts. A policy that this version cannot read, because the
-//! server is newer, is an error for that policy alone, and so is one whose rollout is for some users only (`targeting`,
-//! `group`, or a server's reserve).
+//! server is newer, is an error for that policy alone.
+//!
+//! Policies with targeting need what the server would be told, and whoever signs in keeps their arm by the key
+//! that they had before: see [`User`].
 
 use crate::assignment::{Assignment, Reason};
 use crate::clock::Clock;
 use crate::ids::{Arm, Exposure, Label, RolloutId, Version};
+use crate::targeting::AttributeName;
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -43,6 +46,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+mod admission;
 mod connection;
 mod events;
 mod file;
@@ -50,10 +54,12 @@ mod follow;
 mod settings;
 mod table;
 mod trouble;
+mod user;
 mod wire;
 
 pub use self::settings::{Settings, SettingsError};
-pub use self::table::Table;
+pub use self::table::{Table, TableError};
+pub use self::user::User;
 
 /// Assigns users by the table of a server, which it keeps up to date in the background.
 ///
@@ -84,6 +90,8 @@ pub struct Assigned {
     pub exposure: Exposure,
     /// Why this arm.
     pub reason: Reason,
+    /// The attribute that keeps the user out, where one does.
+    pub attribute: Option<AttributeName>,
     /// The rollout, while one exposes a candidate.
     pub rollout: Option<RolloutId>,
 }
@@ -113,6 +121,12 @@ pub enum AssignError {
     /// The user key is empty or too long; it is not repeated.
     #[error("the user {rule}")]
     BadUser {
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// The key that the user had before they signed in is empty or too long; it is not repeated.
+    #[error("the anonymous key {rule}")]
+    BadAnonymous {
         /// The rule that it breaks.
         rule: &'static str,
     },
@@ -181,8 +195,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// No table has come yet, the table has no such policy, or the user key is not 1 to 256 bytes long.
-    pub fn assign(&self, policy: &str, user: &str) -> Result<Assigned, AssignError> {
+    /// No table has come yet, the table has no such policy, or a key of the user is not 1 to 256 bytes long.
+    pub fn assign<'a>(&self, policy: &str, user: impl Into<User<'a>>) -> Result<Assigned, AssignError> {
         let table = self.shared.table.load();
         let table = table.as_deref().ok_or(AssignError::NoTable)?;
         table.assign(policy, user).map(|assignment| (&assignment).into())
@@ -254,6 +268,7 @@ impl From<&Assignment<'_>> for Assigned {
             version: assignment.served.version,
             exposure: assignment.exposure,
             reason: assignment.reason,
+            attribute: assignment.attribute.cloned(),
             rollout: assignment.rollout.map(|(rollout, _)| rollout),
         }
     }

@@ -1,10 +1,11 @@
 //! The route table as a client holds it.
 
-use super::AssignError;
+use super::wire::{self, FORMAT};
+use super::{AssignError, User};
 use crate::assignment::assign::assign;
 use crate::assignment::forced::{DIGEST_BYTES, digest};
-use crate::assignment::{Assignment, Reason, Route, Treatment};
-use crate::ids::{Arm, UserKey};
+use crate::assignment::{Assignment, Reason, Route, Treatment, Who};
+use crate::ids::Arm;
 use std::collections::{HashMap, HashSet};
 
 /// Every policy at one moment; never changed.
@@ -27,7 +28,29 @@ pub(super) struct Forced {
     pub(super) control: HashSet<[u8; DIGEST_BYTES]>,
 }
 
+/// Why a text is no route table of this version.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// Not what this version reads.
+    #[error(
+        "the table has format `{0}`, and this version reads `{FORMAT}`: use a client of the server's version"
+    )]
+    OtherFormat(String),
+    /// Not JSON, or not of its form.
+    #[error("the table cannot be understood: {0}")]
+    NotUnderstood(serde_json::Error),
+}
+
 impl Table {
+    /// Reads what `GET /v1/route-table` answers, for whoever brings it by ways of their own.
+    ///
+    /// # Errors
+    ///
+    /// It is no table, or has another format. A route that cannot be read is one that cannot be assigned by.
+    pub fn parse(text: &[u8]) -> Result<Self, TableError> {
+        wire::table(text)
+    }
+
     pub(super) fn add(&mut self, entry: Entry) {
         self.entries.insert(entry.route.policy.to_string(), Ok(entry));
     }
@@ -50,9 +73,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// It has no such policy, or cannot read it, or the user key is not 1 to 256 bytes long.
-    pub fn assign(&self, policy: &str, user: &str) -> Result<Assignment<'_>, AssignError> {
-        let user = UserKey::new(user).map_err(|refused| AssignError::BadUser { rule: refused.rule() })?;
+    /// It has no such policy, or cannot read it, or a key of the user is not 1 to 256 bytes long.
+    pub fn assign<'a>(&self, policy: &str, user: impl Into<User<'a>>) -> Result<Assignment<'_>, AssignError> {
+        let who = user.into().who()?;
         let entry = self
             .entries
             .get(policy)
@@ -63,17 +86,17 @@ impl Table {
             policy: policy.to_owned(),
             why: why.clone(),
         })?;
-        Ok(entry.assign(user))
+        Ok(entry.assign(who))
     }
 }
 
 impl Entry {
-    fn assign(&self, user: UserKey<'_>) -> Assignment<'_> {
+    fn assign(&self, who: Who<'_>) -> Assignment<'_> {
         let forced = self.route.treatment.as_ref().and_then(|treatment| {
-            let arm = self.forced.arm(treatment, user)?;
+            let arm = self.forced.arm(treatment, who)?;
             Some((treatment, arm))
         });
-        let assignment = assign(&self.route, user);
+        let assignment = assign(&self.route, who);
         match forced {
             None => assignment,
             Some((treatment, arm)) => Assignment {
@@ -83,6 +106,7 @@ impl Entry {
                     Arm::Treatment => &treatment.served,
                 },
                 reason: Reason::Forced,
+                attribute: None,
                 ..assignment
             },
         }
@@ -90,15 +114,16 @@ impl Entry {
 }
 
 impl Forced {
-    fn arm(&self, treatment: &Treatment, user: UserKey<'_>) -> Option<Arm> {
+    fn arm(&self, treatment: &Treatment, who: Who<'_>) -> Option<Arm> {
         if self.treatment.is_empty() && self.control.is_empty() {
             return None;
         }
-        let digest = digest(treatment.rollout, user.as_str());
-        if self.treatment.contains(&digest) {
+        let digests = || who.keys().map(|key| digest(treatment.rollout, key));
+        if digests().any(|digest| self.treatment.contains(&digest)) {
             Some(Arm::Treatment)
         } else {
-            self.control.contains(&digest).then_some(Arm::Control)
+            let kept = digests().any(|digest| self.control.contains(&digest));
+            kept.then_some(Arm::Control)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::connection::{SILENCE_SECONDS_MAX, TABLE_BYTES_MAX};
 use super::events::LINE_BYTES_MAX;
-use super::wire::FORMAT;
+use super::table::TableError;
 use std::io;
 use std::path::PathBuf;
 
@@ -27,14 +27,9 @@ pub(super) enum Trouble {
     /// A line of the stream is more than a notice may be.
     #[error("a line of the stream is longer than {LINE_BYTES_MAX} bytes")]
     LineTooLong,
-    /// Not what this version reads.
-    #[error(
-        "the table has format `{0}`, and this version reads `{FORMAT}`: use a client of the server's version"
-    )]
-    OtherFormat(String),
-    /// Not JSON, or not of its form.
-    #[error("the table cannot be understood: {0}")]
-    NotUnderstood(serde_json::Error),
+    /// It sent something else than a table.
+    #[error(transparent)]
+    NoTable(#[from] TableError),
     /// The stream shows no sign of life.
     #[error("the stream has been silent for {SILENCE_SECONDS_MAX} s")]
     Silent,

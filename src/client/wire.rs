@@ -3,8 +3,8 @@
 //! What a newer server adds to a route is passed over where this version can assign without it; a
 //! server that cannot be assigned for without it gives its table another format.
 
-use super::table::{Entry, Forced, Table};
-use super::trouble::Trouble;
+use super::admission::{AdmissionWire, admission};
+use super::table::{Entry, Forced, Table, TableError};
 use crate::assignment::bucket::{Purpose, SECRET_BYTES, SplitKey, SplitSalt};
 use crate::assignment::forced::DIGEST_BYTES;
 use crate::assignment::line::Line;
@@ -60,6 +60,8 @@ struct TreatmentWire {
     line: LineWire,
     #[serde(default)]
     restricted: bool,
+    /// None of a server that says no more than whether it is restricted.
+    admission: Option<AdmissionWire>,
     forced: ForcedWire,
 }
 
@@ -87,7 +89,7 @@ pub(super) struct KeptWire<'t> {
 
 /// Why one route cannot be read.
 #[derive(Debug, thiserror::Error)]
-enum Unread {
+pub(super) enum Unread {
     #[error(transparent)]
     Invalid(#[from] InvalidId),
     #[error("its form is unknown ({0})")]
@@ -98,6 +100,12 @@ enum Unread {
     Line(String),
     #[error("its rollout is for some users only, whom the server alone can tell")]
     Restricted,
+    #[error("it has more conditions or comparisons than can be, or a condition without any")]
+    Conditions,
+    #[error("`{0}` is no name of an attribute")]
+    Attribute(String),
+    #[error("`{0}` is no operator, number or version that attributes are compared with")]
+    Operand(String),
     #[error("a key or digest has not {0} bytes of base64url")]
     Bytes(usize),
 }
@@ -107,17 +115,17 @@ enum Unread {
 /// # Errors
 ///
 /// It is no table, or has another format. A route that cannot be read is one that cannot be assigned by.
-pub(super) fn table(text: &[u8]) -> Result<Table, Trouble> {
-    let wire: TableWire<'_> = serde_json::from_slice(text).map_err(Trouble::NotUnderstood)?;
+pub(super) fn table(text: &[u8]) -> Result<Table, TableError> {
+    let wire: TableWire<'_> = serde_json::from_slice(text).map_err(TableError::NotUnderstood)?;
     if wire.format != FORMAT {
-        return Err(Trouble::OtherFormat(wire.format));
+        return Err(TableError::OtherFormat(wire.format));
     }
     let mut table = Table::default();
     for route in wire.routes {
         match entry(route) {
             Ok(entry) => table.add(entry),
             Err(why) => {
-                let name: NameWire = serde_json::from_str(route.get()).map_err(Trouble::NotUnderstood)?;
+                let name: NameWire = serde_json::from_str(route.get()).map_err(TableError::NotUnderstood)?;
                 tracing::warn!(policy = %name.policy, why = %why, "a policy cannot be read");
                 table.add_unread(name.policy, why.to_string());
             }
@@ -145,9 +153,11 @@ fn entry(route: &RawValue) -> Result<Entry, Unread> {
 }
 
 fn treatment(policy: &PolicyName, wire: TreatmentWire) -> Result<Treatment, Unread> {
-    if wire.restricted {
-        return Err(Unread::Restricted);
-    }
+    let admission = match wire.admission {
+        Some(wire) => admission(wire)?,
+        None if wire.restricted => return Err(Unread::Restricted),
+        None => Admission::default(),
+    };
     Ok(Treatment {
         served: served(&wire.label, wire.version)?,
         exposure: Exposure::from_ppm(wire.exposure_ppm)?,
@@ -156,7 +166,7 @@ fn treatment(policy: &PolicyName, wire: TreatmentWire) -> Result<Treatment, Unre
         generation: Generation::new(wire.generation),
         line: line(policy, wire.line)?,
         cluster_key: no_clusters(policy),
-        admission: Admission::default(),
+        admission,
         // They are known by digest alone.
         forced_treatment: Arc::default(),
         forced_control: Arc::default(),
@@ -206,7 +216,7 @@ fn forced(wire: &ForcedWire) -> Result<Forced, Unread> {
     })
 }
 
-fn bytes<const N: usize>(text: &str) -> Result<[u8; N], Unread> {
+pub(super) fn bytes<const N: usize>(text: &str) -> Result<[u8; N], Unread> {
     let decoded = URL_SAFE_NO_PAD.decode(text).ok();
     let bytes = decoded.and_then(|bytes| bytes.try_into().ok());
     bytes.ok_or(Unread::Bytes(N))
@@ -248,11 +258,44 @@ mod tests {
     }
 
     #[test]
-    fn a_rollout_for_some_users_only_is_left_to_the_server() {
+    fn a_rollout_for_users_whom_the_table_does_not_tell_is_left_to_the_server() {
         let line = r#"{"scheme":"unleash","key":null,"salt":"s"},"restricted":true"#;
         let table = table(text(line).as_bytes()).unwrap();
         let error = table.assign("new", "anna").unwrap_err().to_string();
         assert!(error.contains("ask the server"), "{error}");
+    }
+
+    #[test]
+    fn conditions_that_are_unknown_are_left_to_the_server() {
+        const NOBODY: &str = r#"{"reserve":null,"group":null,"segment":null,"conditions":[]"#;
+        let with = |condition: &str| NOBODY.replace("[]", &format!("[{condition}]"));
+        for (admission, why) in [
+            (format!("{NOBODY},\"weather\":null}}"), "`weather`"),
+            (with(r#"{"attribute":"a","test":{"like":"x"}}"#) + "}", "`like`"),
+            (
+                with(r#"{"attribute":"a","test":{"number":[]}}"#) + "}",
+                "without any",
+            ),
+            (
+                with(r#"{"attribute":"a b","test":{"oneOf":{"texts":[]}}}"#) + "}",
+                "`a b`",
+            ),
+            (
+                with(r#"{"attribute":"a","test":{"number":[{"operator":"~","operand":1}]}}"#) + "}",
+                "`~`",
+            ),
+            (
+                with(r#"{"attribute":"a","test":{"version":[{"operator":">","operand":"1"}]}}"#) + "}",
+                "`1`",
+            ),
+        ] {
+            let line = format!(
+                r#"{{"scheme":"unleash","key":null,"salt":"s"}},"restricted":true,"admission":{admission}"#
+            );
+            let table = table(text(&line).as_bytes()).unwrap();
+            let error = table.assign("new", "anna").unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains("ask the server"), "{error}");
+        }
     }
 
     #[test]
@@ -277,7 +320,7 @@ mod tests {
     #[test]
     fn another_format_is_refused_as_a_whole() {
         let text = text("{}").replace("route-table/v1", "route-table/v2");
-        assert!(matches!(table(text.as_bytes()), Err(Trouble::OtherFormat(_))));
-        assert!(matches!(table(b"<html>"), Err(Trouble::NotUnderstood(_))));
+        assert!(matches!(table(text.as_bytes()), Err(TableError::OtherFormat(_))));
+        assert!(matches!(table(b"<html>"), Err(TableError::NotUnderstood(_))));
     }
 }

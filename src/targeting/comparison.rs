@@ -30,6 +30,24 @@ impl Operator {
         (">", Self::Above),
         ("=", Self::Equal),
     ];
+
+    /// How it is written.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Below => "<",
+            Self::AtMost => "<=",
+            Self::Equal => "=",
+            Self::Unequal => "!=",
+            Self::AtLeast => ">=",
+            Self::Above => ">",
+        }
+    }
+
+    /// The operator that is written so.
+    pub fn of_sign(sign: &str) -> Option<Self> {
+        let known = Self::ALL.into_iter().find(|(known, _)| *known == sign);
+        known.map(|(_, operator)| operator)
+    }
 }
 
 /// One comparison with something known.
@@ -127,6 +145,9 @@ mod tests {
             Operator::Equal,
         ];
         assert_eq!(operators, expected);
+        for (sign, operator) in Operator::ALL {
+            assert_eq!((operator.sign(), Operator::of_sign(sign)), (sign, Some(operator)));
+        }
         for bad in [
             "",
             "5",

@@ -114,7 +114,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     // What a service in Rust embeds; it meets the API over HTTP alone.
-    ("client", &["ids", "assignment", "clock"]),
+    ("client", &["ids", "targeting", "assignment", "clock"]),
     // Pages beside the API: the same access, the same edge, the same problems.
     (
         "console",

@@ -1,5 +1,6 @@
 //! What the API shows: wire types of its own, made from domain values by hand.
 
+pub mod admission;
 pub mod assignment;
 pub mod audit;
 pub mod cause;

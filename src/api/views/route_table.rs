@@ -1,5 +1,6 @@
 //! The route table: everything that whoever assigns by themselves needs, in a form of its own.
 
+use super::admission::AdmissionView;
 use super::assignment::{ServedView, reason_word};
 use crate::api::schema::{AssignmentReasonText, DnsLabel, PromptNameText, RolloutIdText};
 use crate::assignment::line::Line;
@@ -66,8 +67,10 @@ pub struct TableTreatmentView<'s> {
     pub generation: u64,
     /// Where users lie.
     pub line: LineView<'s>,
-    /// Whether the rollout is for some users only, whom the server alone can tell: ask it for them.
+    /// Whether the rollout is for some users only: a reader that knows nothing of `admission` asks the server.
     pub restricted: bool,
+    /// Who may enter; forced users have their arm before.
+    pub admission: AdmissionView<'s>,
     /// Users with a fixed arm.
     pub forced: ForcedView,
 }
@@ -130,6 +133,7 @@ impl<'s> From<&'s Treatment> for TableTreatmentView<'s> {
             generation: treatment.generation.get(),
             line: (&treatment.line).into(),
             restricted: treatment.admission.is_restricted(),
+            admission: (&treatment.admission).into(),
             forced: ForcedView {
                 treatment: digests(&treatment.forced_treatment),
                 control: digests(&treatment.forced_control),

@@ -19,6 +19,8 @@ mod document;
 mod elsewhere;
 #[path = "api/events.rs"]
 mod events;
+#[path = "api/front.rs"]
+mod front;
 #[path = "api/gateway.rs"]
 mod gateway;
 #[path = "api/groups.rs"]
@@ -37,6 +39,8 @@ mod prompts;
 mod published;
 #[path = "api/refusals.rs"]
 mod refusals;
+#[path = "api/reserve.rs"]
+mod reserve;
 #[path = "api/rollouts.rs"]
 mod rollouts;
 #[path = "api/server.rs"]

@@ -3,7 +3,7 @@
 use super::App;
 use super::access::MayAssign;
 use super::extract::{JsonBody, not_utf8, segment};
-use super::gateway::{self, Places};
+use super::gateway::{self, KeyPlaces, Places};
 use super::problem::{Code, Problem};
 use super::query::{Query, fields_and_attributes, required};
 use super::schema::{DnsLabel, UserKeyText};
@@ -64,7 +64,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 ///
 /// The same is in the headers `X-Serin-*`, so that a proxy can route by it. A gateway sends
 /// `user-from=header:x-user-id` or `user-from=cookie:uid` instead of `user`, and then a request without a
-/// user is answered with 204 and the control arm in the headers. What is known about the user, for policies
+/// user is answered with 204 and the control arm in the headers; `anonymous-from` says likewise where the key is
+/// that they had before they signed in. What is known about the user, for policies
 /// with targeting, goes along as `attribute.region=eu`; the key that the user had before they signed in, as
 /// `anonymous`, by which they keep the arm that they had. Needs the scope `assign`.
 #[utoipa::path(
@@ -116,21 +117,28 @@ pub(super) fn answer(
     if snapshot.route(policy).is_none() {
         segment::<PolicyName>("policy", policy)?;
     }
-    let ([user, anonymous, from], attributes) =
-        fields_and_attributes(query.unwrap_or_default(), ["user", "anonymous", "user-from"])?;
+    let names = ["user", "anonymous", "user-from", "anonymous-from"];
+    let ([user, anonymous, from, anonymous_from], attributes) =
+        fields_and_attributes(query.unwrap_or_default(), names)?;
+    let bad = |detail: &'static str| Err(Problem::new(Code::BadQuery, detail));
     let user = match (user, from) {
         (None, Some(_)) if anonymous.is_some() => {
-            let detail = "`anonymous` goes with `user`, not with `user-from`";
-            return Err(Problem::new(Code::BadQuery, detail));
+            return bad("`anonymous` goes with `user`, not with `user-from`: send `anonymous-from`");
         }
         (None, Some(from)) => {
-            let places = Places::parse(&from)
-                .map_err(|why| Problem::new(Code::BadQuery, format!("`user-from` {why}")))?;
+            let places = KeyPlaces {
+                user: places("user-from", &from)?,
+                anonymous: anonymous_from
+                    .map(|from| places("anonymous-from", &from))
+                    .transpose()?,
+            };
             return gateway::answer(app, policy, &places, headers, &attributes);
         }
         (Some(_), Some(_)) => {
-            let detail = "`user` and `user-from` are one too many: send one of them";
-            return Err(Problem::new(Code::BadQuery, detail));
+            return bad("`user` and `user-from` are one too many: send one of them");
+        }
+        (_, None) if anonymous_from.is_some() => {
+            return bad("`anonymous-from` goes with `user-from`");
         }
         (user, None) => required("user", user)?,
     };
@@ -142,6 +150,10 @@ pub(super) fn answer(
         attributes: &attributes,
     };
     shown(&view(app, &snapshot, policy, who)?)
+}
+
+fn places(name: &str, text: &str) -> Result<Places, Problem> {
+    Places::parse(text).map_err(|why| Problem::new(Code::BadQuery, format!("`{name}` {why}")))
 }
 
 /// An assignment in the body and in the headers.

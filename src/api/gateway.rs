@@ -8,6 +8,10 @@
 //! | nginx (`auth_request`), HAProxy, Traefik | `GET /v1/assignments/{policy}?user-from=cookie:uid` |
 //! | Envoy (`ext_authz`), which adds the client's path | any method, `/v1/assignments/{policy}/for/cookie:uid/…` |
 //!
+//! Where people sign in, a gateway says where their anonymous key is, too: `anonymous-from=cookie:visitor`, or
+//! `…/for/cookie:uid;anonymous=cookie:visitor/…`. Whoever has both keeps the arm that they had by the anonymous
+//! one, and whoever has that one alone is assigned by it.
+//!
 //! What a gateway knows of its users goes along as a value: nginx sends `attribute.region=$http_x_region`.
 //! Envoy's address has no query, so that a policy with conditions on attributes has nobody there.
 //!
@@ -37,6 +41,8 @@ const PLACES_MAX: usize = 4;
 const COOKIE_BYTES_MAX: usize = 128;
 /// Headers that hold more than one thing, or a secret; none of them is a user's key.
 const NO_USER: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+/// What stands before the places of the anonymous key.
+const ANONYMOUS: &str = "anonymous=";
 /// What the header `X-Serin-Reason` says where no user was found.
 const REASON: &str = "no_user";
 
@@ -48,16 +54,55 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .route("/v1/assignments/{policy}/for/{from}/{*rest}", any(assign))
 }
 
-/// Where to look for a user.
+/// Where to look for a key.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     Header(HeaderName),
     Cookie(String),
 }
 
-/// Where to look for a user, in order.
+/// Where to look for a key, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Places(Vec<Place>);
+
+/// Where to look for the keys of a user.
+#[derive(Debug)]
+pub(super) struct KeyPlaces {
+    /// Of the key of somebody who is known.
+    pub(super) user: Places,
+    /// Of the key that they had before.
+    pub(super) anonymous: Option<Places>,
+}
+
+impl KeyPlaces {
+    /// Reads `PLACES` or `PLACES;anonymous=PLACES`.
+    fn parse(text: &str) -> Result<Self, String> {
+        let (user, anonymous) = match text.split_once(';') {
+            None => (text, None),
+            Some((user, rest)) => {
+                let places = rest.strip_prefix(ANONYMOUS);
+                let refused =
+                    || format!("may have `;{ANONYMOUS}PLACES` at its end, and nothing else after `;`");
+                (user, Some(places.ok_or_else(refused)?))
+            }
+        };
+        Ok(Self {
+            user: Places::parse(user)?,
+            anonymous: anonymous.map(Places::parse).transpose()?,
+        })
+    }
+
+    /// Who is found; whoever has the anonymous key alone is that visitor.
+    fn who<'h>(&self, headers: &'h HeaderMap, attributes: &'h Attributes<'h>) -> Option<Who<'h>> {
+        let anonymous = self.anonymous.as_ref().and_then(|places| places.key(headers));
+        let user = self.user.key(headers).or(anonymous)?;
+        Some(Who {
+            user,
+            anonymous,
+            attributes,
+        })
+    }
+}
 
 impl Places {
     /// Reads `header:NAME` and `cookie:NAME`, one to [`PLACES_MAX`] of them with `,` between.
@@ -69,8 +114,8 @@ impl Places {
         Ok(Self(places))
     }
 
-    /// The first user that is found.
-    fn user<'h>(&self, headers: &'h HeaderMap) -> Option<UserKey<'h>> {
+    /// The first key that is found.
+    fn key<'h>(&self, headers: &'h HeaderMap) -> Option<UserKey<'h>> {
         let found = |place: &Place| match place {
             Place::Header(name) => headers.get(name).and_then(|value| utf8(value.as_bytes())),
             Place::Cookie(name) => cookie(headers, name),
@@ -121,19 +166,13 @@ fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 pub(super) fn answer(
     app: &App,
     policy: &str,
-    places: &Places,
+    places: &KeyPlaces,
     headers: &HeaderMap,
     attributes: &Attributes<'_>,
 ) -> Result<Response, Problem> {
     let snapshot = app.controller.snapshot();
-    match places.user(headers) {
-        Some(user) => {
-            let who = Who {
-                attributes,
-                ..Who::from(user)
-            };
-            shown(&assignments::view(app, &snapshot, policy, who)?)
-        }
+    match places.who(headers, attributes) {
+        Some(who) => shown(&assignments::view(app, &snapshot, policy, who)?),
         None => {
             let view = nobody(assignments::route(&snapshot, policy)?);
             let mut response = StatusCode::NO_CONTENT.into_response();
@@ -178,7 +217,7 @@ async fn assign(
         .unwrap_or_default()
         .parse()
         .map_err(|refused| Problem::new(Code::BadPath, format!("`policy` in the path: {refused}")))?;
-    let places = Places::parse(param("from").unwrap_or_default())
+    let places = KeyPlaces::parse(param("from").unwrap_or_default())
         .map_err(|why| Problem::new(Code::BadPath, format!("what follows `for` in the path {why}")))?;
     answer(&app, policy.as_str(), &places, &headers, &Attributes::NONE)
 }
@@ -201,8 +240,40 @@ mod tests {
 
     fn user(places: &str, pairs: &[(&str, &[u8])]) -> Option<String> {
         let headers = headers(pairs);
-        let user = Places::parse(places).unwrap().user(&headers)?;
+        let user = Places::parse(places).unwrap().key(&headers)?;
         Some(user.as_str().to_owned())
+    }
+
+    #[test]
+    fn the_anonymous_key_is_found_beside_the_user() {
+        let found = |cookies: &str| {
+            let headers = headers(&[("cookie", cookies.as_bytes())]);
+            let places = KeyPlaces::parse("cookie:uid;anonymous=cookie:aid,cookie:old").unwrap();
+            let nothing = Attributes::NONE;
+            let who = places.who(&headers, &nothing)?;
+            let key = |key: UserKey<'_>| key.as_str().to_owned();
+            Some((key(who.user), who.anonymous.map(key), key(who.placed())))
+        };
+        let texts = |user: &str, anonymous: Option<&str>, placed: &str| {
+            Some((
+                user.to_owned(),
+                anonymous.map(ToOwned::to_owned),
+                placed.to_owned(),
+            ))
+        };
+        assert_eq!(found("uid=u; aid=a"), texts("u", Some("a"), "a"));
+        assert_eq!(found("uid=u; old=o"), texts("u", Some("o"), "o"));
+        assert_eq!(found("aid=a"), texts("a", Some("a"), "a"));
+        assert_eq!(found("uid=u"), texts("u", None, "u"));
+        assert_eq!(found("theme=dark"), None);
+        for bad in [
+            "cookie:uid;",
+            "cookie:uid;anonymous=",
+            "cookie:uid;aid=cookie:a",
+            ";anonymous=cookie:a",
+        ] {
+            assert!(KeyPlaces::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

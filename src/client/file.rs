@@ -120,6 +120,9 @@ mod tests {
         let other =
             r#"{"server":"http://a/","tag":"x","table":{"format":"serin/route-table/v9","routes":[]}}"#;
         std::fs::write(&copy.path, other).unwrap();
-        assert!(matches!(copy.read(), Err(Trouble::NoTable(TableError::OtherFormat(_)))));
+        assert!(matches!(
+            copy.read(),
+            Err(Trouble::NoTable(TableError::OtherFormat(_)))
+        ));
     }
 }

@@ -6,8 +6,9 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use serin::api::serve;
 use serin::api::views::assignment::reason_word;
-use serin::client::{AssignError, Client, Origin, Settings, Status};
+use serin::client::{AssignError, Client, Origin, Settings, Status, User};
 use serin::ids::Version;
+use serin::targeting::{Attribute, Attributes};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -110,19 +111,35 @@ fn users() -> Vec<String> {
 
 /// Both say the same of every user; those whom the client treats.
 async fn agree(client: &Client, world: &World) -> BTreeSet<String> {
+    agree_on(client, world, "", &Attributes::default(), None).await
+}
+
+/// Likewise of users of whom `query` tells the server what the client is told by the rest.
+async fn agree_on(
+    client: &Client,
+    world: &World,
+    query: &str,
+    attributes: &Attributes<'_>,
+    anonymous: Option<&str>,
+) -> BTreeSet<String> {
     let mut treated = BTreeSet::new();
     for user in users() {
-        let path = format!("/v1/assignments/greeting?user={user}");
+        let path = format!("/v1/assignments/greeting?user={user}{query}");
         let mut expected = ask(world, &path, &[]).await.ok(200);
         for theirs in ["policy", "receipt"] {
             expected.as_object_mut().unwrap().remove(theirs);
         }
-        let assigned = client.assign("greeting", &user).unwrap();
-        let found = json!({
+        let known = User::new(&user).with_attributes(attributes);
+        let known = anonymous.map_or(known, |key| known.with_anonymous(key));
+        let assigned = client.assign("greeting", known).unwrap();
+        let mut found = json!({
             "arm": assigned.arm.as_str(), "label": assigned.label.as_str(), "version": assigned.version.map(Version::get),
             "exposure": assigned.exposure.ratio(), "reason": reason_word(assigned.reason),
             "rollout": assigned.rollout.map(|rollout| rollout.to_string()),
         });
+        if let Some(attribute) = &assigned.attribute {
+            found["attribute"] = json!(attribute.as_str());
+        }
         assert_eq!(found, expected, "{user}");
         if assigned.label.as_str() == "canary" {
             treated.insert(user);
@@ -171,6 +188,48 @@ async fn it_assigns_as_the_server_does_with_its_own_hash() {
 async fn it_assigns_as_the_server_does_with_another_hash() {
     climbs(&[ladder!("hash: growthbook-v2, salt: checkout/2026")]).await;
     climbs(&[ladder!("hash: flagd-v3, salt: greeting")]).await;
+}
+
+/// Targeting, a group and a reserve at once; what one of them keeps out, both sides keep out by the same word.
+#[tokio::test]
+async fn it_assigns_for_some_users_only_as_the_server_does() {
+    const SOME: &[&str] = &[ladder!(
+        "hash: serin, group: {name: page, from: 20%, to: 100%}, \
+         targeting: [{share: 60%}, {attribute: region, in: [eu]}, {attribute: seats, number: '>=10'}]"
+    )];
+    let setting = Setting {
+        policies: SOME,
+        reserve_ppm: 100_000,
+        ..Setting::default()
+    };
+    let mut world = World::with(setting).await.with_rollout().await;
+    command(&mut world, "step").await;
+    let listening = Listening::begin(&world, 0).await;
+    let client = Client::start(listening.settings()).unwrap();
+    client.ready().await;
+    hears(&client, &world).await;
+    let forced = BTreeSet::from(["qa-7".to_owned()]);
+    assert_eq!(agree(&client, &world).await, forced);
+    let attributes = |region: &'static str| {
+        let mut attributes = Attributes::default();
+        let region = Attribute::Text(region.into());
+        attributes.add("region".into(), region).unwrap();
+        attributes.add("seats".into(), Attribute::Number(12.0)).unwrap();
+        attributes
+    };
+    let (inside, outside) = (attributes("eu"), attributes("us"));
+    let query = "&attribute.region=us&attribute.seats=12";
+    assert_eq!(agree_on(&client, &world, query, &outside, None).await, forced);
+    let query = "&attribute.region=eu&attribute.seats=12";
+    let treated = agree_on(&client, &world, query, &inside, None).await;
+    // 25% of the 43% who pass all three draws, and four standard errors.
+    assert!(treated.len().abs_diff(108) < 40, "{}", treated.len());
+    let query = format!("{query}&anonymous=visitor-1");
+    let treated = agree_on(&client, &world, &query, &inside, Some("visitor-1")).await;
+    // Everybody has the arm of the one visitor, but those who are forced.
+    assert!([1, 999].contains(&treated.len()), "{}", treated.len());
+    drop(client);
+    listening.end().await;
 }
 
 #[tokio::test]

@@ -70,6 +70,12 @@ async fn slips_of_the_configuration_are_told() {
             "the header `authorization` is no user's key",
         ),
         ("user-from=cookie:uid&user=ann", "send one of them"),
+        ("user-from=cookie:uid&anonymous=a", "send `anonymous-from`"),
+        ("user=ann&anonymous-from=cookie:a", "goes with `user-from`"),
+        (
+            "user-from=cookie:uid&anonymous-from=a",
+            "`anonymous-from` must be `header:NAME`",
+        ),
     ] {
         let detail = world
             .get(&format!("/v1/assignments/greeting?{query}"))
@@ -79,6 +85,37 @@ async fn slips_of_the_configuration_are_told() {
     }
     let path = "/v1/assignments/nobody?user-from=cookie:uid";
     world.get(path).await.problem(404, "unknown_policy");
+}
+
+#[tokio::test]
+async fn whoever_signs_in_keeps_the_arm_of_their_anonymous_key() {
+    let world = World::new().await.with_rollout().await;
+    let (visitor, before) = world.user_in("treatment").await;
+    let (user, _) = world.user_in("control").await;
+    let query = "/v1/assignments/greeting?user-from=header:x-user-id&anonymous-from=cookie:visitor";
+    let path = "/v1/assignments/greeting/for/header:x-user-id;anonymous=cookie:visitor/orders/7";
+    let cookie = format!("visitor={visitor}");
+    let carried: [&[(&str, &str)]; 2] = [
+        &[("cookie", &cookie)],
+        &[("cookie", &cookie), ("x-user-id", &user)],
+    ];
+    for headers in carried {
+        assert_eq!(ask(&world, query, headers).await.ok(200), before);
+        let request = headers.iter().fold(Request::get(path), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        let answer = world
+            .front
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(answer.headers()["x-serin-arm"], "treatment");
+        assert_eq!(
+            answer.headers()["x-serin-receipt"],
+            before["receipt"].as_str().unwrap()
+        );
+    }
 }
 
 /// Envoy sends the client's method and adds the client's path and query; the document cannot say so.

@@ -12,7 +12,7 @@ use serin::clock::{Clock, ManualClock};
 use serin::config::{AllowedOrigin, Limits};
 use serin::controller::book::PolicyBook;
 use serin::controller::{self, Controller};
-use serin::ids::RegistryName;
+use serin::ids::{Exposure, RegistryName};
 use serin::registry::embedded::Embedded;
 use serin::registry::langfuse::{Langfuse, Manner};
 use serin::registry::{HookSecret, Registry};
@@ -69,6 +69,8 @@ pub(crate) struct Setting {
     pub(crate) limits: Limits,
     pub(crate) policies: &'static [&'static str],
     pub(crate) allowed_origins: &'static [&'static str],
+    /// The share of users who are in treatment of no policy, in parts per million.
+    pub(crate) reserve_ppm: u32,
 }
 
 impl Default for Setting {
@@ -83,6 +85,7 @@ impl Default for Setting {
             limits,
             policies: &[GREETING, FAREWELL],
             allowed_origins: &[],
+            reserve_ppm: 0,
         }
     }
 }
@@ -184,7 +187,8 @@ impl World {
             side,
         })
         .await
-        .unwrap();
+        .unwrap()
+        .with_reserve(Exposure::from_ppm(setting.reserve_ppm).unwrap(), "2026");
         let app = App::new(Parts {
             controller: handle,
             store: store.clone(),

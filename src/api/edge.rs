@@ -2,6 +2,7 @@
 //! for panics. One layer, because assignments are asked for more often than anything else.
 
 use super::App;
+use super::assignments;
 use super::cors;
 use super::langfuse;
 use super::ofrep;
@@ -78,14 +79,13 @@ pub(super) async fn edge(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// The same around `work` that waits for nothing, so that no time can run out and no task is needed.
-pub(super) fn at_once<B>(
+/// The same for an assignment, which waits for nothing, so that no time can run out.
+pub(super) fn assignment<B>(
     app: &App,
-    route: &str,
     request: &http::Request<B>,
     work: impl FnOnce() -> Result<Response, Problem>,
 ) -> Response {
-    let watch = Stopwatch::start();
+    let (watch, route) = (Stopwatch::start(), assignments::ROUTE);
     let answered = enter(app, route, request.uri(), request.headers()).and_then(|_place| {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
     });
@@ -93,9 +93,14 @@ pub(super) fn at_once<B>(
     if let Some(reader) = app.reader(request) {
         reader.sign(response.headers_mut());
     }
-    let status = response.status().as_u16();
-    app.telemetry
-        .answered(method_word(request.method()), route, status, watch.elapsed());
+    let method = method_word(request.method());
+    if response.status() == StatusCode::OK {
+        let answers = || app.telemetry.answers(method, route, StatusCode::OK.as_u16());
+        app.assigned.get_or_init(answers).add(watch.elapsed());
+    } else {
+        let status = response.status().as_u16();
+        app.telemetry.answered(method, route, status, watch.elapsed());
+    }
     response
 }
 

@@ -60,7 +60,7 @@ where
             return Either::Right(self.router.call(request));
         };
         let app = self.app.as_ref();
-        let answer = edge::at_once(app, assignments::ROUTE, &request, || {
+        let answer = edge::assignment(app, &request, || {
             let _: MayAssign = app.access.may_assign(request.headers())?;
             assignments::answer(app, policy, request.headers(), request.uri().query())
         });

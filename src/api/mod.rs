@@ -16,6 +16,7 @@ mod follow;
 mod front;
 mod gateway;
 mod growthbook;
+mod head_timer;
 mod health;
 mod hooks;
 mod langfuse;
@@ -53,11 +54,11 @@ use crate::registry::{HookSecret, Langfuse};
 use crate::source::otlp::held::SpanTraces;
 use crate::source::traces::Traces;
 use crate::store::{Secret, Store};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Answers, Telemetry};
 use axum::Router;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::events::{Following, kept_alive};
@@ -79,6 +80,8 @@ pub struct App {
     hooks: BTreeMap<RegistryName, HookSecret>,
     langfuses: BTreeMap<RegistryName, Arc<Langfuse>>,
     in_flight: InFlight,
+    /// The series of assignments that were answered with one, from the first one on.
+    assigned: OnceLock<Answers>,
     subscribers: Arc<Semaphore>,
     followers: Arc<Semaphore>,
     addresses: ofrep::AddressKey,
@@ -122,6 +125,7 @@ impl App {
             last_table: route_table::LastTable::default(),
             allowed_origins: AllowedOrigins::default(),
             in_flight: InFlight::default(),
+            assigned: OnceLock::new(),
             stopping: watch::Sender::new(false),
             traces: Mutex::default(),
             spans: Mutex::default(),

@@ -1,8 +1,9 @@
 //! Takes connections and ends them in good order.
 
+use super::head_timer::HeadTimer;
 use super::{App, Front};
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
@@ -84,7 +85,7 @@ fn connection(
         tracing::debug!(%error, "a connection keeps its small packets back");
     }
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::new(HEAD_TIMEOUT))
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)

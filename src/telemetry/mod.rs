@@ -19,7 +19,8 @@ use crate::ids::{Arm, Label, MetricName, PolicyName, RegistryName};
 use crate::rollout::{Cause, Phase, explain};
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    Error, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -97,6 +98,21 @@ impl MoveResult {
             Self::Foreign => "foreign",
             Self::Failed => "failed",
         }
+    }
+}
+
+/// The series of requests with the same method, route and status.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    requests: IntCounter,
+    seconds: Histogram,
+}
+
+impl Answers {
+    /// Counts an answered request, and notes how long it took.
+    pub fn add(&self, took: Duration) {
+        self.requests.inc();
+        self.seconds.observe(took.as_secs_f64());
     }
 }
 
@@ -263,12 +279,17 @@ impl Telemetry {
 
     /// Counts an answered request and notes how long it took; `route` is a template, never a path.
     pub fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
-        self.http_requests
-            .with_label_values(&[method, route, status_text(status).as_str()])
-            .inc();
-        self.http_seconds
-            .with_label_values(&[method, route])
-            .observe(took.as_secs_f64());
+        self.answers(method, route, status).add(took);
+    }
+
+    /// The series of requests that are answered so, for a route that is asked too often to look them up each time.
+    pub fn answers(&self, method: &'static str, route: &str, status: u16) -> Answers {
+        let status = status_text(status);
+        let labels = [method, route, status.as_str()];
+        Answers {
+            requests: self.http_requests.with_label_values(&labels),
+            seconds: self.http_seconds.with_label_values(&labels[..2]),
+        }
     }
 
     /// Everything in Prometheus' text format, with what `board` says at this moment.

@@ -75,6 +75,8 @@ pub fn access_mode(listen: SocketAddr, tokens: usize, insecure: bool) -> Result<
 pub struct Access {
     mode: AccessMode,
     tokens: ArcSwap<HashMap<[u8; 32], Granted>>,
+    /// One reading of them at a time: an older one must not replace a newer one.
+    refreshing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone)]
@@ -89,6 +91,7 @@ impl Access {
         let access = Self {
             mode,
             tokens: ArcSwap::default(),
+            refreshing: tokio::sync::Mutex::new(()),
         };
         access.refresh(store).await?;
         Ok(access)
@@ -106,6 +109,7 @@ impl Access {
                 },
             )
         };
+        let _alone = self.refreshing.lock().await;
         let tokens = store.tokens().await?.into_iter().map(granted).collect();
         self.tokens.store(Arc::new(tokens));
         Ok(())

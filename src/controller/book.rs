@@ -2,11 +2,12 @@
 
 use crate::ids::PolicyName;
 use crate::policy::Policy;
-use crate::policy::check::{self, PolicyFile, Sound};
+use crate::policy::check::{self, Examined, PolicyFile, Sound};
 use crate::policy::problem::{Problem, Severity};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -18,17 +19,20 @@ pub const POLICY_FILES_MAX: usize = 20_000;
 #[derive(Debug, Default)]
 pub struct PolicyBook {
     folder: Option<PathBuf>,
-    files: BTreeMap<PathBuf, File>,
-    in_force: BTreeMap<PathBuf, Arc<Policy>>,
-    problems: Vec<Problem>,
+    files: Arc<Files>,
+    in_force: BTreeMap<Arc<Path>, Arc<Policy>>,
+    problems: Arc<[Problem]>,
     loaded_at: Option<Timestamp>,
 }
+
+/// The files of a folder, as they were last read.
+type Files = BTreeMap<Arc<Path>, File>;
 
 /// A file as it was last read.
 #[derive(Debug, Clone)]
 struct File {
     facts: Facts,
-    bytes: Arc<[u8]>,
+    examined: Arc<Examined>,
 }
 
 /// What tells that a file has changed.
@@ -51,7 +55,7 @@ impl PolicyBook {
     pub fn of_policies(policies: impl IntoIterator<Item = Policy>) -> Self {
         let in_force = policies
             .into_iter()
-            .map(|policy| (PathBuf::from(policy.name.as_str()), Arc::new(policy)))
+            .map(|policy| (Path::new(policy.name.as_str()).into(), Arc::new(policy)))
             .collect();
         Self {
             in_force,
@@ -67,8 +71,8 @@ impl PolicyBook {
         let Some(folder) = self.folder.clone() else {
             return Ok(false);
         };
-        let known = self.files.clone();
-        let reading = tokio::task::spawn_blocking(move || read(&folder, known))
+        let known = Arc::clone(&self.files);
+        let reading = tokio::task::spawn_blocking(move || read(&folder, &known))
             .await
             .map_err(io::Error::other)??;
         let Some(reading) = reading else {
@@ -82,25 +86,26 @@ impl PolicyBook {
 
     fn apply(&mut self, reading: Reading) {
         self.in_force.retain(|path, _| reading.files.contains_key(path));
-        self.problems.clear();
+        let mut found = Vec::new();
         let mut fresh = BTreeSet::new();
         for (path, checked) in reading.files.keys().zip(reading.checked) {
             match checked {
                 Ok(Sound { policy, warnings }) => {
                     fresh.insert(policy.name.clone());
-                    self.in_force.insert(path.clone(), Arc::new(policy));
-                    self.problems.extend(warnings);
+                    self.in_force.insert(Arc::clone(path), policy);
+                    found.extend(warnings);
                 }
-                Err(problems) => self.problems.extend(problems),
+                Err(problems) => found.extend(problems),
             }
         }
+        self.problems = found.into();
         // A policy that is in force only as the last good text of a broken file gives way to a good
         // file that has taken its name.
         let broken: BTreeSet<Arc<str>> = self.errors().map(|problem| Arc::clone(&problem.file)).collect();
         self.in_force.retain(|path, policy| {
             !broken.contains(path.to_string_lossy().as_ref()) || !fresh.contains(&policy.name)
         });
-        self.files = reading.files;
+        self.files = Arc::new(reading.files);
     }
 
     fn errors(&self) -> impl Iterator<Item = &Problem> {
@@ -118,7 +123,7 @@ impl PolicyBook {
     }
 
     /// What is wrong with the files.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &Arc<[Problem]> {
         &self.problems
     }
 
@@ -135,15 +140,14 @@ impl PolicyBook {
 
 /// The folder as it is now.
 struct Reading {
-    files: BTreeMap<PathBuf, File>,
+    files: Files,
     /// In the order of `files`.
-    checked: Vec<Result<Sound, Vec<Problem>>>,
+    checked: Vec<Result<Sound<Arc<Policy>>, Vec<Problem>>>,
 }
 
-/// Reads what has changed, and checks everything together when something has.
-fn read(folder: &Path, mut known: BTreeMap<PathBuf, File>) -> io::Result<Option<Reading>> {
-    let mut files = BTreeMap::new();
-    let mut changed = false;
+/// Reads and checks what has changed, and compares everything with everything when something has.
+fn read(folder: &Path, known: &Files) -> io::Result<Option<Reading>> {
+    let mut present = Vec::new();
     for path in policy_files(folder)? {
         // A file that goes while the folder is read is one that is gone.
         let Ok(metadata) = std::fs::metadata(&path) else {
@@ -153,34 +157,66 @@ fn read(folder: &Path, mut known: BTreeMap<PathBuf, File>) -> io::Result<Option<
             modified: metadata.modified().ok(),
             bytes: metadata.len(),
         };
-        let file = match known.remove(&path) {
-            Some(file) if file.facts == facts => file,
-            Some(_) | None => {
-                changed = true;
-                let bytes = std::fs::read(&path)?.into();
-                File { facts, bytes }
-            }
-        };
-        files.insert(path, file);
+        present.push((path, facts));
     }
-    changed |= !known.is_empty();
-    if !changed {
+    let is_known =
+        |(path, facts): &(PathBuf, Facts)| known.get(path.as_path()).is_some_and(|file| file.facts == *facts);
+    if present.len() == known.len() && present.iter().all(is_known) {
         return Ok(None);
     }
-    let names: Vec<String> = files
-        .keys()
-        .map(|path| path.to_string_lossy().into_owned())
-        .collect();
-    let named: Vec<PolicyFile<'_>> = names
-        .iter()
-        .zip(files.values())
-        .map(|(name, file)| PolicyFile {
-            name,
-            bytes: &file.bytes,
-        })
-        .collect();
-    let checked = check::check_all(&named);
+    let files = if known.is_empty() {
+        // Nobody is answered before this, so that every core may help.
+        examine_at_once(&present)?
+    } else {
+        examine(&present, known)?
+    };
+    let examined: Vec<&Examined> = files.values().map(|file| file.examined.as_ref()).collect();
+    let checked = check::compare(&examined);
     Ok(Some(Reading { files, checked }))
+}
+
+/// Checks those files by themselves that are not the `known` ones.
+fn examine(present: &[(PathBuf, Facts)], known: &Files) -> io::Result<Files> {
+    let mut files = Files::new();
+    for (path, facts) in present {
+        let file = known.get_key_value(path.as_path());
+        let (path, examined) = match file.filter(|(_, file)| file.facts == *facts) {
+            Some((path, file)) => (Arc::clone(path), Arc::clone(&file.examined)),
+            None => {
+                let bytes = std::fs::read(path)?;
+                let file = PolicyFile {
+                    name: &path.to_string_lossy(),
+                    bytes: &bytes,
+                };
+                (path.as_path().into(), Arc::new(check::examine(&file)))
+            }
+        };
+        let facts = *facts;
+        files.insert(path, File { facts, examined });
+    }
+    Ok(files)
+}
+
+/// Checks all of them by themselves, in as many parts as there are cores.
+fn examine_at_once(present: &[(PathBuf, Facts)]) -> io::Result<Files> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let part = present.len().div_ceil(cores).max(1);
+    let parts: Vec<io::Result<Files>> = std::thread::scope(|scope| {
+        let parts = present.chunks(part);
+        let helpers: Vec<_> = parts
+            .map(|part| scope.spawn(move || examine(part, &Files::new())))
+            .collect();
+        let broken = |_| Err(io::Error::other("checking the policies broke off"));
+        helpers
+            .into_iter()
+            .map(|helper| helper.join().unwrap_or_else(broken))
+            .collect()
+    });
+    let mut files = Files::new();
+    for part in parts {
+        files.append(&mut part?);
+    }
+    Ok(files)
 }
 
 fn policy_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -275,6 +311,25 @@ spec:
             !folder.book.refresh(Timestamp::UNIX_EPOCH).await.unwrap(),
             "nothing has changed since"
         );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_stays_is_not_checked_again() {
+        let mut folder = Folder::new();
+        folder.write("answer.yaml", GOOD);
+        folder.write("other.yaml", &GOOD.replace("answer", "other"));
+        folder.refresh().await;
+        let before = folder.book.policies();
+        folder.write("other.yaml", &GOOD.replace("answer", "another"));
+        assert_eq!(folder.refresh().await, ["another", "answer"]);
+        let after = folder.book.policies();
+        let answer = PolicyName::new("answer").unwrap();
+        assert!(Arc::ptr_eq(&before[&answer], &after[&answer]));
+        // What stays is compared with what comes.
+        folder.write("other.yaml", GOOD);
+        folder.refresh().await;
+        assert_eq!(folder.book.problems().len(), 4, "{:?}", folder.book.problems());
+        assert!(Arc::ptr_eq(&before[&answer], &folder.book.policies()[&answer]));
     }
 
     #[tokio::test]

@@ -41,7 +41,7 @@ pub struct Board {
     /// By policy.
     pub policies: BTreeMap<PolicyName, Arc<PolicyStatus>>,
     /// Files of the policy folder that were refused, and warnings of those that were not.
-    pub problems: Vec<Problem>,
+    pub problems: Arc<[Problem]>,
     /// When the policy folder was last read.
     pub loaded_at: Option<Timestamp>,
     /// When the last tick ended.

@@ -66,7 +66,7 @@ impl Controller {
         let troubles = self.registry_troubles().chain(behind).chain(store);
         self.board.troubles = troubles.chain(notices).collect();
         self.board.caches = BTreeMap::clone(&caches);
-        self.board.problems = self.book.problems().to_vec();
+        self.board.problems = Arc::clone(self.book.problems());
         self.board.loaded_at = self.book.loaded_at();
         self.side.publish(self.board.clone(), snapshot);
     }

@@ -46,7 +46,7 @@ pub struct Span {
 pub const PROBLEMS_PER_FILE_MAX: usize = 100;
 
 /// Gathers the problems of one file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Problems {
     file: Arc<str>,
     list: Vec<Problem>,

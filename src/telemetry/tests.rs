@@ -175,14 +175,15 @@ fn the_board_becomes_gauges() {
     let board = Board {
         policies: [status("greeting", Phase::Ramping { step: 0 })].into(),
         ticked_at: Some(Timestamp::from_second(5).unwrap()),
-        problems: vec![Problem {
+        problems: [Problem {
             code: "SRN001",
             severity: Severity::Error,
             file: "bad.yaml".into(),
             span: Span::default(),
             message: "no".to_owned(),
             help: None,
-        }],
+        }]
+        .into(),
         ..Board::default()
     };
     let text = telemetry.render(&board).unwrap();

@@ -6,6 +6,7 @@ fn access(mode: AccessMode) -> Access {
     Access {
         mode,
         tokens: ArcSwap::default(),
+        refreshing: tokio::sync::Mutex::default(),
     }
 }
 

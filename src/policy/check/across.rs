@@ -3,7 +3,7 @@
 use super::super::Group;
 use super::super::code::Code;
 use super::super::document::{Located, SpecDocument};
-use super::super::problem::Span;
+use super::super::problem::{Problems, Span};
 use super::Examined;
 use super::names::Steered;
 use crate::ids::{Label, PolicyName, PromptName, RegistryName};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What one file takes for itself.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Claims {
     pub(super) name: Option<Located<PolicyName>>,
     pub(super) steered: Vec<Located<SteeredLabel>>,
@@ -50,8 +50,9 @@ pub(super) fn steered(steered: &Steered, spec: &SpecDocument) -> Vec<Located<Ste
     claims.collect()
 }
 
-/// Compares the claims of all files, and notes each conflict in every file that has a part in it.
-pub(super) fn check(examined: &mut [Examined]) {
+/// Compares the claims of all files, and notes each conflict among the problems of every file that has a part in
+/// it; both lists are in the same order.
+pub(super) fn check(examined: &[&Examined], problems: &mut [Problems]) {
     let names = examined
         .iter()
         .enumerate()
@@ -62,7 +63,7 @@ pub(super) fn check(examined: &mut [Examined]) {
             conflict.claim,
             conflict.other_place(examined)
         );
-        examined[conflict.file].problems.add_with_help(
+        problems[conflict.file].add_with_help(
             Code::PolicyTwice,
             conflict.span,
             message,
@@ -79,18 +80,18 @@ pub(super) fn check(examined: &mut [Examined]) {
             "the label `{label}` of prompt `{prompt}` is also steered by {}",
             conflict.other_place(examined)
         );
-        examined[conflict.file].problems.add_with_help(
+        problems[conflict.file].add_with_help(
             Code::LabelShared,
             conflict.span,
             message,
             "give the policies labels of their own: both would move this one",
         );
     }
-    check_groups(examined);
+    check_groups(examined, problems);
 }
 
 /// Notes in both files where two policies would have the same users of a group.
-fn check_groups(examined: &mut [Examined]) {
+fn check_groups(examined: &[&Examined], problems: &mut [Problems]) {
     let mut parts: Vec<(usize, Located<Group>)> = Vec::new();
     for (file, examined) in examined.iter().enumerate() {
         parts.extend(examined.claims.group.clone().map(|group| (file, group)));
@@ -130,7 +131,7 @@ fn check_groups(examined: &mut [Examined]) {
             conflict.claim.name,
             conflict.other_place(examined)
         );
-        examined[file].problems.add_with_help(
+        problems[file].add_with_help(
             Code::GroupOverlap,
             conflict.span,
             message,
@@ -149,7 +150,7 @@ struct Conflict<T> {
 }
 
 impl<T> Conflict<T> {
-    fn other_place(&self, examined: &[Examined]) -> String {
+    fn other_place(&self, examined: &[&Examined]) -> String {
         let name = examined
             .get(self.other_file)
             .map_or_else(Arc::default, |other| Arc::clone(&other.file));

@@ -34,9 +34,9 @@ mod tests;
 
 /// A policy that is used, and what there is to think about.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sound {
+pub struct Sound<P = Policy> {
     /// The policy.
-    pub policy: Policy,
+    pub policy: P,
     /// Its problems, all of them [`Severity::Warning`], in the order of the file.
     pub warnings: Vec<Problem>,
 }
@@ -55,51 +55,78 @@ pub struct PolicyFile<'a> {
 /// # Errors
 /// Every problem of the file in its order, at least one of them [`Severity::Error`].
 pub fn check(file: &str, text: &str) -> Result<Sound, Vec<Problem>> {
-    examine(file, text).finish()
+    let Examined { policy, problems, .. } = examined(file, text);
+    finish(policy, problems).map(unshared)
 }
 
 /// Checks policy files one by one, and against each other.
 ///
 /// The results are in the order of `files`.
 pub fn check_all(files: &[PolicyFile<'_>]) -> Vec<Result<Sound, Vec<Problem>>> {
-    let mut examined: Vec<Examined> = files
-        .iter()
-        .map(|file| match std::str::from_utf8(file.bytes) {
-            Ok(text) => examine(file.name, text),
-            // The reader may have cut a large file off inside a character.
-            Err(_) if file.bytes.len() > FILE_BYTES_MAX => {
-                examine(file.name, &String::from_utf8_lossy(file.bytes))
-            }
-            Err(error) => not_utf8(file, error.valid_up_to()),
-        })
-        .collect();
-    across::check(&mut examined);
-    examined.into_iter().map(Examined::finish).collect()
+    let examined: Vec<Examined> = files.iter().map(examine).collect();
+    let compared = compare(&examined.iter().collect::<Vec<_>>());
+    drop(examined);
+    compared
+        .into_iter()
+        .map(|checked| checked.map(unshared))
+        .collect()
 }
 
-/// What is known of one file before it has been compared with others.
-struct Examined {
+/// What is known of one file before it has been compared with others; it stays true while the file does.
+#[derive(Debug, Clone)]
+pub struct Examined {
     file: Arc<str>,
-    policy: Option<Policy>,
+    policy: Option<Arc<Policy>>,
     claims: Claims,
     problems: Problems,
 }
 
-impl Examined {
-    fn finish(self) -> Result<Sound, Vec<Problem>> {
-        let problems = self.problems.into_sorted();
-        let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
-        match self.policy {
-            Some(policy) if !refused => Ok(Sound {
-                policy,
-                warnings: problems,
-            }),
-            Some(_) | None => Err(problems),
+/// Checks one policy file by itself.
+pub fn examine(file: &PolicyFile<'_>) -> Examined {
+    match std::str::from_utf8(file.bytes) {
+        Ok(text) => examined(file.name, text),
+        // The reader may have cut a large file off inside a character.
+        Err(_) if file.bytes.len() > FILE_BYTES_MAX => {
+            examined(file.name, &String::from_utf8_lossy(file.bytes))
         }
+        Err(error) => not_utf8(file, error.valid_up_to()),
     }
 }
 
-fn examine(file: &str, text: &str) -> Examined {
+/// Checks against each other policy files that were checked by themselves.
+///
+/// The results are in the order of `examined`.
+pub fn compare(examined: &[&Examined]) -> Vec<Result<Sound<Arc<Policy>>, Vec<Problem>>> {
+    let own = examined.iter().map(|examined| examined.problems.clone());
+    let mut problems: Vec<Problems> = own.collect();
+    across::check(examined, &mut problems);
+    let policies = examined.iter().map(|examined| examined.policy.clone());
+    let checked = policies.zip(problems);
+    checked
+        .map(|(policy, problems)| finish(policy, problems))
+        .collect()
+}
+
+fn finish(policy: Option<Arc<Policy>>, problems: Problems) -> Result<Sound<Arc<Policy>>, Vec<Problem>> {
+    let problems = problems.into_sorted();
+    let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
+    match policy {
+        Some(policy) if !refused => Ok(Sound {
+            policy,
+            warnings: problems,
+        }),
+        Some(_) | None => Err(problems),
+    }
+}
+
+fn unshared(sound: Sound<Arc<Policy>>) -> Sound {
+    Sound {
+        policy: Arc::unwrap_or_clone(sound.policy),
+        warnings: sound.warnings,
+    }
+}
+
+fn examined(file: &str, text: &str) -> Examined {
     let mut problems = Problems::of(file);
     let document = document::read(text, &mut problems);
     let (policy, claims) = match &document {
@@ -108,7 +135,7 @@ fn examine(file: &str, text: &str) -> Examined {
     };
     Examined {
         file: file.into(),
-        policy,
+        policy: policy.map(Arc::new),
         claims,
         problems,
     }

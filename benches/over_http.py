@@ -10,14 +10,18 @@ of bare's two in the same round. Every request names another user.
   cargo build --release --manifest-path benches/peers/Cargo.toml
   python3 benches/over_http.py
 
-Any other server that is running joins the rounds with `--beside NAME PID URL`, such as an Unleash Edge with
-its URL for one feature; `--header` gives it its token.
+An Unleash Edge on the PATH (`cargo install unleash-edge`) joins the rounds, with the same split of one feature
+that its frontend API evaluates; it goes on without Unleash itself. Any other server that is running joins
+with `--beside NAME PID URL`; `--header` gives it its token.
 """
 
 import argparse
+import contextlib
+import json
 import os
 import pathlib
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -51,6 +55,16 @@ request = function()
 end
 """,
 }
+EDGE_TOKEN = "*:production.of-the-bench"
+EDGE_LUA = """
+local count = 0
+request = function()
+  count = count + 1
+  return wrk.format("GET", "/api/frontend/features/%s?userId=user-" .. count, {["Authorization"] = "%s"})
+end
+"""
+# OFREP's budget beside Unleash Edge: so many times its requests per second.
+EDGE_RATIO_MIN = 5.0
 
 
 def cpu_seconds(pid):
@@ -75,6 +89,31 @@ def ask(url, pid, script, seconds):
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
     return rate, spent / requests * 1e6, float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+
+
+@contextlib.contextmanager
+def edge(program, folder):
+    """An Unleash Edge with one feature for a quarter of its users, as one of `others`; none without the program."""
+    if program is None:
+        print("unleash-edge is not installed: measured without it")
+        yield []
+        return
+    split = {"rollout": "25", "stickiness": "userId", "groupId": POLICY}
+    variants = [{"name": "canary", "weight": 1000, "weightType": "fix", "stickiness": "userId"}]
+    strategy = {"name": "flexibleRollout", "parameters": split, "variants": variants}
+    feature = {"name": POLICY, "type": "release", "enabled": True, "project": "default", "strategies": [strategy]}
+    features = folder / "features.json"
+    features.write_text(json.dumps({"version": 2, "features": [feature]}))
+    script = folder / "edge.lua"
+    script.write_text(EDGE_LUA % (POLICY, EDGE_TOKEN))
+    port = server.free_port()
+    command = [program, "--port", str(port), "offline", "--bootstrap-file", str(features), "--tokens", EDGE_TOKEN]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(2)
+        yield [("unleash-edge", f"http://127.0.0.1:{port}", running.pid, ["-s", str(script)])]
+    finally:
+        running.kill()
 
 
 def rollout_at_a_quarter(client):
@@ -105,6 +144,25 @@ def rounds(kind, bare, others, options):
     return found
 
 
+def tell(kind, found):
+    """Prints the medians; whether Serin's are within budget."""
+    medians = {name: [statistics.median(column) for column in zip(*ratios)] for name, ratios in found.items()}
+    held = True
+    for name, (rate, cpu) in medians.items():
+        budget = ""
+        if name == "serin":
+            least, most = BUDGETS[kind]
+            held &= rate >= least and cpu <= most
+            budget = f"; budget {least} and {most}{'' if held else ': MISSED'}"
+        print(f"{kind:10} median: {name} {rate:.2f} of bare's requests, {cpu:.2f} of its CPU{budget}")
+    if "unleash-edge" in medians:
+        ratio = medians["serin"][0] / medians["unleash-edge"][0]
+        held &= ratio >= EDGE_RATIO_MIN
+        missed = "" if ratio >= EDGE_RATIO_MIN else ": MISSED"
+        print(f"{kind:10} {ratio:.2f} times the requests of unleash-edge; budget {EDGE_RATIO_MIN}{missed}")
+    return held
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--serin", default="target/release/serin", help="the program [default: %(default)s]")
@@ -112,6 +170,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of each measurement [default: %(default)s]")
     parser.add_argument("--beside", nargs=3, action="append", default=[], metavar=("NAME", "PID", "URL"))
+    edge_found = shutil.which("unleash-edge")
+    parser.add_argument("--edge", default=edge_found, help="an Unleash Edge [default: the one on the PATH]")
     parser.add_argument("--header", default="", help="a header for those servers, such as `Authorization: TOKEN`")
     options = parser.parse_args()
     missed = False
@@ -124,23 +184,18 @@ def main():
         bare = subprocess.Popen([options.bare, address])
         try:
             time.sleep(1)
-            for kind, lua in LUA.items():
-                script = pathlib.Path(folder) / f"{kind}.lua"
-                script.write_text(lua % ((POLICY, token) if kind == "assignment" else (token, POLICY)))
-                lua_script = ["-s", str(script)]
-                header = ["-H", options.header] if options.header else []
-                others = [("serin", running.url, running.process.pid, lua_script)]
-                others += [(name, url, int(pid), header) for name, pid, url in options.beside]
-                found = rounds(kind, (f"http://{address}", bare.pid, lua_script), others, options)
-                for name, ratios in found.items():
-                    rate, cpu = (statistics.median(column) for column in zip(*ratios))
-                    budget = ""
-                    if name == "serin":
-                        least, most = BUDGETS[kind]
-                        held = rate >= least and cpu <= most
-                        missed |= not held
-                        budget = f"; budget {least} and {most}{'' if held else ': MISSED'}"
-                    print(f"{kind:10} median: {name} {rate:.2f} of bare's requests, {cpu:.2f} of its CPU{budget}")
+            with edge(options.edge, pathlib.Path(folder)) as edges:
+                for kind, lua in LUA.items():
+                    script = pathlib.Path(folder) / f"{kind}.lua"
+                    script.write_text(lua % ((POLICY, token) if kind == "assignment" else (token, POLICY)))
+                    lua_script = ["-s", str(script)]
+                    header = ["-H", options.header] if options.header else []
+                    others = [("serin", running.url, running.process.pid, lua_script)]
+                    # What it evaluates is what OFREP asks for.
+                    others += edges if kind == "ofrep" else []
+                    others += [(name, url, int(pid), header) for name, pid, url in options.beside]
+                    found = rounds(kind, (f"http://{address}", bare.pid, lua_script), others, options)
+                    missed |= not tell(kind, found)
         finally:
             bare.kill()
     return 1 if missed else 0

@@ -4,6 +4,7 @@ use super::book::PolicyBook;
 use super::execute::Unfinished;
 use super::labels::SeenLabels;
 use super::outages::Outage;
+use super::rest::Resting;
 use super::running::Running;
 use super::unheard::Unheard;
 use super::{Board, CommandError, ControllerSide, Request};
@@ -65,6 +66,8 @@ pub struct Controller {
     pub(super) outages: BTreeMap<PolicyName, Outage>,
     /// Policies whose labels are said to have moved since they were read.
     pub(super) nudged: BTreeSet<PolicyName>,
+    /// Policies that need not be looked at.
+    pub(super) resting: Resting,
     /// The last tick in which each policy was looked at.
     pub(super) looked_at: BTreeMap<PolicyName, Tick>,
     /// Effects that are committed and not finished.
@@ -115,6 +118,7 @@ impl Controller {
             labels: BTreeMap::new(),
             outages: BTreeMap::new(),
             nudged: BTreeSet::new(),
+            resting: Resting::default(),
             looked_at: BTreeMap::new(),
             unfinished: VecDeque::new(),
             unheard: Unheard::default(),
@@ -213,6 +217,7 @@ impl Controller {
                     "policies read"
                 );
                 self.policies = policies;
+                self.wake_for_policies();
             }
             Err(error) => {
                 tracing::error!(error = %error, "the policy folder cannot be read; policies stay as they are")
@@ -271,6 +276,7 @@ impl Controller {
         if let Ok(state) = &answer {
             // What follows from it is decided with the next tick, by labels that are read then: those
             // of the last look may be the very reason for the request.
+            self.wake(&state.policy);
             self.looked_at.remove(&state.policy);
         }
         if let Err(CommandError::Store(error)) = &answer

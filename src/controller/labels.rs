@@ -28,7 +28,9 @@ impl Controller {
         let mut failing: BTreeMap<RegistryName, String> = BTreeMap::new();
         let mut back = BTreeSet::new();
         if freshness == Freshness::Polled {
-            self.announce_polling(names).await;
+            let of_policy = |name| Some(self.policy_of(name)?.registry.clone());
+            let registries = names.iter().filter_map(of_policy).collect();
+            self.hear_of_moves(&registries).await;
         }
         for name in names {
             let Some(policy) = self.policy_of(name) else {
@@ -72,16 +74,6 @@ impl Controller {
         }
     }
 
-    /// Lets the registries of these policies ask at one stroke; one that does not answer is polled all the same.
-    async fn announce_polling(&self, names: &[PolicyName]) {
-        let of_policy = |name| Some(self.policy_of(name)?.registry.clone());
-        let registries: BTreeSet<RegistryName> = names.iter().filter_map(of_policy).collect();
-        for registry in registries.iter().filter_map(|name| self.registries.get(name)) {
-            let limit = Duration::from_secs(REGISTRY_CALL_SECONDS_MAX);
-            tokio::time::timeout(limit, registry.before_polling()).await.ok();
-        }
-    }
-
     /// Has the labels of a prompt read anew with the next tick, because somebody says that one moved.
     pub(super) fn nudge(&mut self, registry: &RegistryName, prompt: &PromptName) {
         let known: BTreeSet<PolicyName> = self
@@ -93,6 +85,7 @@ impl Controller {
         for name in known {
             let of_prompt = |policy: &Policy| policy.registry == *registry && policy.prompt == *prompt;
             if self.policy_of(&name).is_some_and(|policy| of_prompt(&policy)) {
+                self.wake(&name);
                 self.looked_at.remove(&name);
                 self.nudged.insert(name);
             }
@@ -102,6 +95,7 @@ impl Controller {
     /// Has the labels of a policy count as unread, because its registry failed.
     pub(super) fn note_registry_trouble(&mut self, name: &PolicyName, error: String) {
         self.labels.entry(name.clone()).or_default().error = Some(error);
+        self.wake(name);
         self.touched.insert(name.clone());
     }
 
@@ -110,7 +104,10 @@ impl Controller {
         let failing: BTreeMap<RegistryName, String> = self
             .labels
             .iter()
-            .filter_map(|(name, seen)| Some((self.policy_of(name)?.registry.clone(), seen.error.clone()?)))
+            .filter_map(|(name, seen)| {
+                let error = seen.error.clone()?;
+                Some((self.policy_of(name)?.registry.clone(), error))
+            })
             .collect();
         failing
             .into_iter()

@@ -10,6 +10,7 @@ mod execute;
 mod labels;
 mod outages;
 mod publish;
+mod rest;
 mod running;
 mod start;
 mod tick;

@@ -19,7 +19,10 @@ pub(super) struct Outage {
 impl Controller {
     /// Puts into the history of running rollouts that their registry is away, and that it is back.
     pub(super) async fn tell_outages(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let names: Vec<PolicyName> = self.rollouts.keys().cloned().collect();
+        // Those that are over have no news but the end of an outage.
+        let names = self.rollouts.keys();
+        let names = names.filter(|name| self.is_running(name) || self.outages.contains_key(*name));
+        let names: Vec<PolicyName> = names.cloned().collect();
         for name in names {
             let Some((outage, event)) = self.news_of_outage(&name, now) else {
                 continue;

@@ -246,7 +246,7 @@ impl Controller {
         }
     }
 
-    fn is_running(&self, name: &PolicyName) -> bool {
+    pub(super) fn is_running(&self, name: &PolicyName) -> bool {
         self.rollouts
             .get(name)
             .is_some_and(|running| !running.course.state.phase.is_over())

@@ -9,7 +9,6 @@ use crate::rollout::{Decision, EvaluationState, Input, Observed, Transition, exp
 use crate::store::StoreError;
 use crate::telemetry::log::chain;
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Transitions of one rollout, and rounds of effects, in one tick; more would be a loop.
@@ -21,7 +20,7 @@ impl Controller {
     /// Whatever fails is noted as a [`Trouble`](super::Trouble) and tried again at the next tick; assignments go on.
     pub async fn tick(&mut self) {
         let (now, stopwatch) = (self.clock.now(), Stopwatch::start());
-        let due = self.due(Tick::of(now));
+        let due = self.due(Tick::of(now)).await;
         self.read_labels(&due, Freshness::Polled).await;
         if !due.is_empty() {
             self.store_error = None;
@@ -33,6 +32,7 @@ impl Controller {
                 self.note_store_trouble(&error).await;
             }
         }
+        self.rest(&due);
         // Before the acts: a registry that is back is told of before what it was waited for.
         for done in [self.tell_outages(now).await, self.act(now).await] {
             if let Err(error) = done {
@@ -72,16 +72,6 @@ impl Controller {
             }
         }
         Ok(())
-    }
-
-    /// Policies whose `every` has passed since they were last judged.
-    fn due(&self, tick: Tick) -> Vec<PolicyName> {
-        let known: BTreeSet<&PolicyName> = self.policies.keys().chain(self.rollouts.keys()).collect();
-        known
-            .into_iter()
-            .filter(|name| self.is_due(name, tick))
-            .cloned()
-            .collect()
     }
 
     /// Reads what has arrived for a rollout, and draws the conclusion.
@@ -186,6 +176,7 @@ impl Controller {
         self.store_error = Some(chain(error));
         // Whatever was not done is due at once.
         self.looked_at.clear();
+        self.wake_all();
         self.is_behind = true;
         self.catch_up().await;
     }

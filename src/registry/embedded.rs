@@ -1,8 +1,8 @@
 //! Serin's own registry: the prompts in the server's store.
 
-use super::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError, request_for};
+use super::{Freshness, LabelState, MoveOutcome, MoveReason, Moved, Registry, RegistryError, request_for};
 use crate::ids::{Actor, Label, PromptName, Version};
-use crate::prompt::{Evaluation, Moved, PromptError, PromptStore, PromptVersion};
+use crate::prompt::{self, Evaluation, PromptError, PromptStore, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
@@ -35,7 +35,7 @@ struct Remembered {
 }
 
 impl Remembered {
-    fn learn(&mut self, moved: Moved) {
+    fn learn(&mut self, moved: prompt::Moved) {
         self.newest = moved.newest;
         for (prompt, labels) in moved.labels {
             let states = labels.into_iter().map(|(label, (version, actor))| {
@@ -126,23 +126,27 @@ impl Registry for Embedded {
     }
 
     /// One question to the store, instead of two for each prompt.
-    async fn before_polling(&self) {
+    async fn before_polling(&self) -> Moved {
         let after = self.remembered().as_ref().map_or(0, |known| known.newest);
         let moved = self.prompts.moved_since(after, PROMPTS_REMEMBERED_MAX).await;
         let mut remembered = self.remembered();
         let Ok(Some(moved)) = moved else {
             // Each prompt is read by itself then, and tells by itself what is wrong.
             *remembered = None;
-            return;
+            return Moved::Unknown;
         };
         let known = remembered.get_or_insert_default();
         // Another round may have learned more meanwhile.
-        if known.newest == after {
-            known.learn(moved);
+        if known.newest != after {
+            return Moved::Unknown;
         }
+        let prompts = moved.labels.keys().cloned().collect();
+        known.learn(moved);
         if known.labels.len() > PROMPTS_REMEMBERED_MAX {
             *remembered = None;
+            return Moved::Unknown;
         }
+        Moved::Only(prompts)
     }
 
     async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, RegistryError> {

@@ -4,9 +4,18 @@ use crate::ids::{Actor, Label, PromptName, Version};
 use crate::prompt::{Evaluation, LabelRequest, PromptError, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What has moved since a registry was asked before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moved {
+    /// Labels of these prompts at most.
+    Only(BTreeSet<PromptName>),
+    /// It cannot tell.
+    Unknown,
+}
 
 /// A system that keeps prompts and labels.
 ///
@@ -24,9 +33,11 @@ pub trait Registry: Send + Sync {
 
     /// Says that labels are about to be polled, of many prompts maybe.
     ///
-    /// A registry that can tell at one stroke what has moved asks here, and answers what is then polled from
-    /// memory.
-    async fn before_polling(&self) {}
+    /// A registry that can tell at one stroke what has moved asks here, answers what is then polled from memory, and
+    /// says of which prompts it is something else than before. It has one poller, to whom it tells each move once.
+    async fn before_polling(&self) -> Moved {
+        Moved::Unknown
+    }
 
     /// One version of a prompt.
     async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, RegistryError>;

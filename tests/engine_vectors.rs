@@ -289,6 +289,7 @@ fn metric_plan(name: &str, weight: f64, settings: &Value) -> MetricPlan {
     let contrast = ContrastSettings {
         test,
         alpha_non_inferior: alpha(&settings["alpha_ni"]),
+        health_scales: test.scales,
         margin: number("margin"),
         tolerance: number("tolerance"),
         unit: if settings["margin_is_relative"] == true {

@@ -28,6 +28,7 @@ pub(super) struct Contrast {
     settings: ContrastSettings,
     coding: Coding,
     mixture: HalfNormalMixture,
+    health_mixture: HalfNormalMixture,
     pub(super) sums: ContrastSums,
     spreads: ArmSpreads,
     reading: Reading,
@@ -96,6 +97,7 @@ impl Contrast {
             settings,
             coding: Coding::of(&settings.test),
             mixture: HalfNormalMixture::new(settings.test.scales),
+            health_mixture: HalfNormalMixture::new(settings.health_scales),
             sums,
             spreads: ArmSpreads::default(),
             reading: Reading::EMPTY,
@@ -257,7 +259,7 @@ impl Contrast {
             };
         }
         match self.non_inferiority(spread) {
-            Some(test) if test.events >= NULL_EVENTS_MIN => self.mixture.log_e(test.shifted),
+            Some(test) if test.events >= NULL_EVENTS_MIN => self.health_mixture.log_e(test.shifted),
             Some(_) | None => 0.0,
         }
     }
@@ -435,7 +437,7 @@ impl Contrast {
             .max(NULL_EVENTS_MIN / test.events)
             .max(1.0);
         let growth = self
-            .mixture
+            .health_mixture
             .growth_until(test.shifted, threshold, least, GROWTH_MAX)?;
         Some(ceil_as_count((growth - 1.0) * treated).max(1))
     }

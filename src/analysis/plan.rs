@@ -14,11 +14,24 @@ use crate::policy::{
 
 /// Scales of the half-normal mixture in margins, and their shares (STATISTICS 1.2).
 const SCALES_IN_MARGINS: [MixturePoint; 3] = [point(1.0, 0.5), point(3.0, 0.3), point(9.0, 0.2)];
-/// Odds ratios of the Bernoulli mixture, and their shares: those of STATISTICS 1.3, and very little on small
-/// ones. A bet on an odds ratio wins where the true one is above about its root, so that without these
-/// nothing below 1.14 could ever be found, however much is observed; and where so much is, a smaller share
-/// costs little.
-const ODDS_RATIOS: [MixturePoint; 7] = [
+/// The same where health is to be proved. A candidate that is as good as control is one margin from what
+/// is to be excluded, and few are better by several.
+const HEALTH_SCALES_IN_MARGINS: [MixturePoint; 3] = [point(1.0, 0.7), point(2.0, 0.2), point(4.0, 0.1)];
+/// Odds ratios of the Bernoulli mixture for a rate of harm, and their shares: octaves, as errors become
+/// several times as frequent where something breaks, and very little on small ones. A bet on an odds
+/// ratio wins where the true one is above about its root, so that without these nothing below 1.14 could
+/// ever be found, however much is observed; and where so much is, a smaller share costs little.
+const ODDS_RATIOS_OF_RATES: [MixturePoint; 7] = [
+    point(1.02, 0.002),
+    point(1.06, 0.004),
+    point(1.13, 0.01),
+    point(1.3, 0.134),
+    point(2.0, 0.35),
+    point(4.0, 0.35),
+    point(8.0, 0.15),
+];
+/// The same for exceedances of a quantile, which move less: those of STATISTICS 1.3, beside the small ones.
+const ODDS_RATIOS_OF_EXCEEDANCES: [MixturePoint; 7] = [
     point(1.02, 0.002),
     point(1.06, 0.004),
     point(1.13, 0.01),
@@ -163,8 +176,12 @@ fn test_settings(metric: &Metric, alpha: Alpha, prior_centre: f64, scale: f64) -
         },
         better: metric.better,
         alpha,
-        scales: scales(scale),
-        odds_ratios: ODDS_RATIOS.into(),
+        scales: scaled(SCALES_IN_MARGINS, scale),
+        odds_ratios: match metric.kind {
+            MetricKind::Score { .. } | MetricKind::Rate | MetricKind::Amount { .. } => ODDS_RATIOS_OF_RATES,
+            MetricKind::Latency { .. } => ODDS_RATIOS_OF_EXCEEDANCES,
+        }
+        .into(),
         clusters: Cluster::COUNT,
         treated_min: TREATED_MIN,
         effective_clusters_min: EFFECTIVE_CLUSTERS_MIN,
@@ -172,8 +189,8 @@ fn test_settings(metric: &Metric, alpha: Alpha, prior_centre: f64, scale: f64) -
     }
 }
 
-fn scales(margin: f64) -> [MixturePoint; 3] {
-    SCALES_IN_MARGINS.map(|point| MixturePoint {
+fn scaled(in_margins: [MixturePoint; 3], margin: f64) -> [MixturePoint; 3] {
+    in_margins.map(|point| MixturePoint {
         size: point.size * margin,
         ..point
     })
@@ -189,6 +206,7 @@ fn values_settings(metric: &Metric, alpha: Alpha) -> ContrastSettings {
     ContrastSettings {
         test: test_settings(metric, alpha, prior_centre(metric), scale),
         alpha_non_inferior: Alpha::NON_INFERIOR,
+        health_scales: scaled(HEALTH_SCALES_IN_MARGINS, scale),
         margin,
         tolerance: 0.0,
         unit,
@@ -314,6 +332,7 @@ fn quantile_settings(
     let exceedance = ContrastSettings {
         test,
         alpha_non_inferior: Alpha::NON_INFERIOR,
+        health_scales: scaled(HEALTH_SCALES_IN_MARGINS, scale),
         margin,
         tolerance: 0.0,
         unit: HarmUnit::Metric,

@@ -64,7 +64,7 @@ pub struct TestSettings {
     pub better: Better,
     /// Chance of a false alarm of this test alone, over its whole life.
     pub alpha: Alpha,
-    /// Scales of the half-normal mixture, in metric units; for means and for margins of rates.
+    /// Scales of the half-normal mixture, in metric units; for means.
     pub scales: [MixturePoint; 3],
     /// Odds ratios of the Bernoulli mixture; for rates.
     pub odds_ratios: Bets,
@@ -98,6 +98,9 @@ pub struct ContrastSettings {
     pub test: TestSettings,
     /// Chance of a false proof of health.
     pub alpha_non_inferior: Alpha,
+    /// Scales of the half-normal mixture that proves health, in metric units; where no
+    /// [bets](Self::health) do.
+    pub health_scales: [MixturePoint; 3],
     /// The worsening within which health is proved; at 0 or less, health is never proved.
     pub margin: f64,
     /// The worsening of a mean that does not count as one; at least 0. Rates have no such null and

@@ -42,9 +42,9 @@
 //! | — | *below this line: the shell* |
 //! | [`controller`] | the tick, the folder of policies, execution of effects |
 //! | [`store`] | what outlives the process: SQLite |
-//! | [`registry`] | where labels live: embedded, and a model with faults |
+//! | [`registry`] | where labels live: embedded, a Langfuse, and a model with faults |
 //! | [`notify`] | who is told of transitions: delivered from the store |
-//! | [`source`] | where observations come from: pushed over HTTP |
+//! | [`source`] | where observations come from: lines, scores and spans that are pushed over HTTP |
 //! | [`caches`] | caches of applications that follow labels: Redis |
 //! | [`api`] | HTTP routes, their views, access |
 //! | [`client`] | the route table of a server, followed by a service in Rust that assigns by itself |
@@ -53,10 +53,11 @@
 //! | [`sim`] | a seeded world that drives the real controller |
 //! | [`cli`] | one file per family of verbs |
 //! | [`config`], [`telemetry`], [`clock`] | settings, Serin's own counters and logs, the time |
+//! | `figures`, `outbound` | numbers as people read them, HTTP to other servers |
 //!
 //! Imports point upwards only: `ids ◀ targeting ◀ policy ◀ analysis ◀ rollout ◀ rehearsal`,
 //! `targeting ◀ assignment ◀ rollout`;
-//! store, registry and source know the core and never each other. `tests/tidy.rs` holds these walls.
+//! store, registry and source know the core and never each other. `tests/tidy` holds these walls.
 //!
 //! # Invariants
 //!
@@ -100,6 +101,7 @@ pub mod console;
 pub mod controller;
 mod figures;
 pub mod notify;
+mod outbound;
 pub mod registry;
 pub mod replay;
 pub mod sim;

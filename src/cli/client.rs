@@ -1,13 +1,14 @@
 //! The CLI's side of the HTTP API.
 
 use super::report::Hinted;
+use crate::outbound::{self, BodyError, Place};
 use anyhow::Context as _;
+use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Time to reach a server.
@@ -99,8 +100,6 @@ struct LineError {
 impl Client {
     /// A client that acts in the name of `actor`, where the server does not know it from the token.
     pub(crate) fn new(connection: &Connection, actor: Option<&str>) -> anyhow::Result<Self> {
-        // Another part of the process may have chosen a provider before; any will do.
-        rustls::crypto::ring::default_provider().install_default().ok();
         let mut headers = HeaderMap::new();
         if let Some(token) = connection.token.as_deref().filter(|token| !token.is_empty()) {
             let mut value = header_value(&format!("Bearer {token}"), "the token")?;
@@ -110,17 +109,15 @@ impl Client {
         if let Some(actor) = actor.filter(|actor| !actor.is_empty()) {
             headers.insert(ACTOR_HEADER, header_value(actor, "the actor's name")?);
         }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("serin/", env!("CARGO_PKG_VERSION")))
+        let http = Place::of(&connection.server)
+            .client()
             .default_headers(headers)
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            .timeout(Duration::from_secs(ANSWER_SECONDS_MAX));
-        if is_loopback(&connection.server) {
-            // A proxy has a loopback of its own.
-            builder = builder.no_proxy();
-        }
+            .timeout(Duration::from_secs(ANSWER_SECONDS_MAX))
+            .build()
+            .context("cannot set up the HTTP client")?;
         Ok(Self {
-            http: builder.build().context("cannot set up the HTTP client")?,
+            http,
             server: connection.server.clone(),
         })
     }
@@ -246,18 +243,15 @@ impl Client {
         Ok(url)
     }
 
-    async fn read(&self, mut response: Response) -> anyhow::Result<Vec<u8>> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_BYTES_MAX {
-                anyhow::bail!(
-                    "the answer of {} is longer than {ANSWER_BYTES_MAX} bytes",
-                    self.shown()
-                );
-            }
-        }
-        Ok(body)
+    async fn read(&self, response: Response) -> anyhow::Result<Bytes> {
+        let body = outbound::body(response, ANSWER_BYTES_MAX).await;
+        body.map_err(|error| match error {
+            BodyError::Broken(error) => self.unreachable(error),
+            BodyError::TooLong => anyhow::anyhow!(
+                "the answer of {} is longer than {ANSWER_BYTES_MAX} bytes",
+                self.shown()
+            ),
+        })
     }
 
     /// The server's address as people write it.
@@ -294,12 +288,7 @@ impl Client {
                 "https" => "check `--server` (or SERIN_SERVER); SSL_CERT_FILE names an authority of your own",
                 _ => "check `--server` (or SERIN_SERVER)",
             };
-            // What lies between says no more than that it was an error.
-            let root = anyhow::Chain::new(&error)
-                .last()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            return Hinted::new(message, hint).because(root).into();
+            return Hinted::new(message, hint).because(outbound::cause(error)).into();
         }
         anyhow::Error::new(error).context(format!("the conversation with {server} broke off"))
     }
@@ -397,15 +386,6 @@ pub(crate) fn view<T: DeserializeOwned>(answer: &Value) -> anyhow::Result<T> {
 fn header_value(text: &str, what: &str) -> anyhow::Result<HeaderValue> {
     HeaderValue::from_bytes(text.as_bytes())
         .with_context(|| format!("{what} holds characters that cannot be sent"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url
-        .host_str()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn is_refused(error: &reqwest::Error) -> bool {

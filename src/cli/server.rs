@@ -13,7 +13,7 @@ use crate::controller::{self, Controller, ControllerHandle, ControllerSide};
 use crate::ids::RegistryName;
 use crate::notify::{self, Notifier, Secrets};
 use crate::registry::embedded::Embedded;
-use crate::registry::langfuse::transport::{Http, Keys, http_client};
+use crate::registry::langfuse::transport::{Http, Keys};
 use crate::registry::langfuse::{CacheManner, Langfuse, Manner};
 use crate::registry::{HookSecret, Registry};
 use crate::store::sqlite::SqliteStore;
@@ -347,18 +347,13 @@ struct Registries {
 }
 
 fn registries(settings: &Settings, clock: &Clock, store: &Arc<SqliteStore>) -> anyhow::Result<Registries> {
-    let mut http: Option<reqwest::Client> = None;
     let mut all: BTreeMap<RegistryName, Arc<dyn Registry>> = BTreeMap::new();
     let mut langfuses = BTreeMap::new();
     for (name, kind) in &settings.registries {
         let registry: Arc<dyn Registry> = match kind {
             RegistryKind::Embedded => Arc::new(Embedded::new(Arc::clone(store) as _)),
             RegistryKind::Langfuse(langfuse) => {
-                let client = match &http {
-                    Some(client) => client,
-                    None => http.insert(http_client()?),
-                };
-                let reached = self::langfuse(langfuse, client, clock);
+                let reached = self::langfuse(langfuse, clock);
                 let reached = reached.with_context(|| format!("cannot use the registry `{name}`"))?;
                 let reached = Arc::new(reached);
                 langfuses.insert(name.clone(), Arc::clone(&reached));
@@ -392,16 +387,12 @@ fn hooks(settings: &Settings) -> BTreeMap<RegistryName, HookSecret> {
         .collect()
 }
 
-fn langfuse(
-    settings: &LangfuseSettings,
-    client: &reqwest::Client,
-    clock: &Clock,
-) -> anyhow::Result<Langfuse> {
+fn langfuse(settings: &LangfuseSettings, clock: &Clock) -> anyhow::Result<Langfuse> {
     let keys = Keys {
         public: settings.public_key.0.clone(),
         secret: settings.secret_key.0.clone(),
     };
-    let http = Http::new(client, settings.base_url.clone(), &keys, settings.timeout)?;
+    let http = Http::new(settings.base_url.clone(), &keys, settings.timeout)?;
     let manner = Manner {
         requests_per_minute: settings.requests_per_minute,
         look_every: settings.look_every,

@@ -3,9 +3,10 @@
 use super::events::Events;
 use super::settings::{Settings, SettingsError};
 use super::trouble::Trouble;
+use crate::outbound::{self, BodyError, Place};
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use reqwest::{Response, StatusCode, Url};
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Time to reach the server.
@@ -16,6 +17,9 @@ const ANSWER_SECONDS_MAX: u64 = 30;
 pub(super) const SILENCE_SECONDS_MAX: u64 = 45;
 /// Largest table that is read; 10,000 policies take about 4 MB.
 pub(super) const TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How requests name whoever makes them.
+const USER_AGENT: &str = concat!("serin-client/", env!("CARGO_PKG_VERSION"));
 
 /// Asks one server.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) tag: String,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
 }
 
 /// The stream of tags.
@@ -42,8 +46,6 @@ pub(super) struct Stream {
 impl Connection {
     /// Nothing is sent yet.
     pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        // Another part of the process may have chosen a provider before; any will do.
-        rustls::crypto::ring::default_provider().install_default().ok();
         let mut headers = HeaderMap::new();
         if let Some(token) = &settings.token {
             let value = HeaderValue::from_str(&format!("Bearer {token}"));
@@ -51,16 +53,15 @@ impl Connection {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("serin-client/", env!("CARGO_PKG_VERSION")))
+        let http = Place::of(&settings.server)
+            .client()
+            .user_agent(USER_AGENT)
             .default_headers(headers)
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX));
-        if is_loopback(&settings.server) {
-            // A proxy has a loopback of its own.
-            builder = builder.no_proxy();
-        }
+            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+            .build()
+            .map_err(SettingsError::NoHttp)?;
         Ok(Self {
-            http: builder.build().map_err(SettingsError::NoHttp)?,
+            http,
             table: below(&settings.server, &["v1", "route-table"]),
             events: below(&settings.server, &["v1", "route-table", "events"]),
         })
@@ -73,21 +74,18 @@ impl Connection {
         if let Some(known) = known {
             request = request.header(IF_NONE_MATCH, known);
         }
-        let mut response = request.send().await.map_err(Trouble::Unreachable)?;
+        let response = request.send().await.map_err(Trouble::unreachable)?;
         if known.is_some() && response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
         accept(&response)?;
         let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
         let tag = tag.ok_or(Trouble::NoTag)?.to_owned();
-        let mut body = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(Trouble::Unreachable)? {
-            if body.len() + part.len() > TABLE_BYTES_MAX {
-                return Err(Trouble::TableTooLong);
-            }
-            body.extend_from_slice(&part);
+        match outbound::body(response, TABLE_BYTES_MAX).await {
+            Ok(body) => Ok(Some(Sent { tag, body })),
+            Err(BodyError::Broken(error)) => Err(Trouble::unreachable(error)),
+            Err(BodyError::TooLong) => Err(Trouble::TableTooLong),
         }
-        Ok(Some(Sent { tag, body }))
     }
 
     /// Begins to follow.
@@ -96,7 +94,7 @@ impl Connection {
         let answered = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS_MAX), asked).await;
         let response = answered
             .map_err(|_| Trouble::Silent)?
-            .map_err(Trouble::Unreachable)?;
+            .map_err(Trouble::unreachable)?;
         accept(&response)?;
         Ok(Stream {
             response,
@@ -111,7 +109,7 @@ impl Stream {
         loop {
             let silence = Duration::from_secs(SILENCE_SECONDS_MAX);
             let part = tokio::time::timeout(silence, self.response.chunk()).await;
-            let part = part.map_err(|_| Trouble::Silent)?.map_err(Trouble::Unreachable)?;
+            let part = part.map_err(|_| Trouble::Silent)?.map_err(Trouble::unreachable)?;
             if let Some(tag) = self.events.read(&part.ok_or(Trouble::Ended)?)? {
                 return Ok(tag);
             }
@@ -134,12 +132,6 @@ fn below(server: &Url, path: &[&str]) -> Url {
         segments.pop_if_empty().extend(path);
     }
     url
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

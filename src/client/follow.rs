@@ -5,6 +5,7 @@ use super::file::Copy;
 use super::trouble::Trouble;
 use super::{Origin, Shared, wire};
 use crate::clock::Clock;
+use bytes::Bytes;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +88,7 @@ impl Follower {
     }
 
     /// A table that cannot be kept is assigned by all the same.
-    async fn keep(&self, tag: String, body: Vec<u8>) {
+    async fn keep(&self, tag: String, body: Bytes) {
         let Some(copy) = self.copy.clone() else {
             return;
         };

@@ -3,6 +3,7 @@
 use super::connection::{SILENCE_SECONDS_MAX, TABLE_BYTES_MAX};
 use super::events::LINE_BYTES_MAX;
 use super::table::TableError;
+use crate::outbound;
 use std::io;
 use std::path::PathBuf;
 
@@ -10,8 +11,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     /// No connection, or it broke off.
-    #[error("the server cannot be reached: {}", root(.0))]
-    Unreachable(reqwest::Error),
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
     /// It answered otherwise than with a table.
     #[error("the server answered {status}: check address, token and its scope `assign`")]
     Refused {
@@ -62,9 +63,9 @@ pub(super) enum Trouble {
     },
 }
 
-/// What lies at the bottom; what lies between says no more than that it was an error.
-fn root(error: &reqwest::Error) -> String {
-    let first: &dyn std::error::Error = error;
-    let chain = std::iter::successors(Some(first), |error| error.source());
-    chain.last().map(ToString::to_string).unwrap_or_default()
+impl Trouble {
+    /// Why there was no answer, or no whole one.
+    pub(super) fn unreachable(error: reqwest::Error) -> Self {
+        Self::Unreachable(outbound::cause(error))
+    }
 }

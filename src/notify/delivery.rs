@@ -5,18 +5,15 @@ use super::message;
 use super::signature::sign;
 use super::told::Told;
 use crate::ids::SecretName;
+use crate::outbound::{self, Place};
 use crate::policy::{Notify, NotifyFormat};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, StatusCode, Url, redirect};
-use std::error::Error;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Time to reach a receiver, in seconds.
 const CONNECT_SECONDS_MAX: u64 = 5;
-/// How requests name whoever makes them.
-const USER_AGENT: &str = concat!("serin/", env!("CARGO_PKG_VERSION"));
 /// Where Alertmanager takes alerts.
 const ALERTS_PATH: &str = "api/v2/alerts";
 
@@ -62,7 +59,7 @@ impl Refused {
 #[derive(Debug)]
 pub(super) struct Delivery {
     outward: Client,
-    /// For this machine, where no proxy helps.
+    /// For this machine.
     local: Client,
     secrets: Secrets,
     timeout: Duration,
@@ -70,17 +67,17 @@ pub(super) struct Delivery {
 
 impl Delivery {
     pub(super) fn new(secrets: Secrets, timeout: Duration) -> Result<Self, ClientError> {
-        // Another part of the process may have chosen a provider before; any will do.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let builder = || {
-            Client::builder()
-                .user_agent(USER_AGENT)
+        let client = |place: Place| {
+            place
+                .client()
                 .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
                 .redirect(redirect::Policy::none())
+                .build()
+                .map_err(ClientError)
         };
         Ok(Self {
-            outward: builder().build().map_err(ClientError)?,
-            local: builder().no_proxy().build().map_err(ClientError)?,
+            outward: client(Place::Network)?,
+            local: client(Place::ThisMachine)?,
             secrets,
             timeout,
         })
@@ -115,10 +112,9 @@ impl Delivery {
             }
             (NotifyFormat::Alertmanager, None) | (NotifyFormat::Slack, _) => {}
         }
-        let client = if is_loopback(&url) {
-            &self.local
-        } else {
-            &self.outward
+        let client = match Place::of(&url) {
+            Place::ThisMachine => &self.local,
+            Place::Network => &self.outward,
         };
         let request = client.post(url).headers(headers).body(body).timeout(self.timeout);
         let answer = request.send().await.map_err(no_answer)?;
@@ -182,26 +178,9 @@ fn wait_of(text: &str, now: Timestamp) -> Option<SignedDuration> {
     Some(at.duration_since(now)).filter(SignedDuration::is_positive)
 }
 
-/// What went wrong, down to the cause that tells something.
 fn no_answer(error: reqwest::Error) -> Refused {
     if error.is_timeout() {
         return Refused::new("no answer in time");
     }
-    let error = error.without_url();
-    let mut words = error.to_string();
-    let mut cause: Option<&dyn Error> = error.source();
-    while let Some(deeper) = cause {
-        words = deeper.to_string();
-        cause = deeper.source();
-    }
-    Refused::new(words)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    Refused::new(outbound::cause(error))
 }

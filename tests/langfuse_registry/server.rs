@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use serin::clock::{Clock, ManualClock};
 use serin::ids::{Actor, Generation, Justification, Label, PromptName, RolloutId, Version};
-use serin::registry::langfuse::transport::{Http, Keys, Method, Request as Asked, http_client};
+use serin::registry::langfuse::transport::{Http, Keys, Method, Request as Asked};
 use serin::registry::langfuse::{Langfuse, Manner};
 use serin::registry::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError};
 use serin::rollout::LabelMove;
@@ -89,7 +89,7 @@ fn registry(base: &str, clock: &ManualClock, secret: &str, manner: Manner) -> La
         public: PUBLIC.to_owned(),
         secret: secret.to_owned(),
     };
-    let http = Http::new(&http_client().unwrap(), base.parse().unwrap(), &keys, TIMEOUT).unwrap();
+    let http = Http::new(base.parse().unwrap(), &keys, TIMEOUT).unwrap();
     Langfuse::new(Arc::new(http), manner, Clock::Manual(clock.clone()))
 }
 

@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // What every part of the shell may use; telemetry draws the controller's board.
     ("clock", &[]),
     ("figures", &["policy"]),
+    ("outbound", &[]),
     ("config", &["ids", "spelling", "store", "telemetry"]),
     (
         "telemetry",
@@ -32,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "store",
         &["ids", "policy", "analysis", "prompt", "rollout", "clock"],
     ),
-    ("registry", &["ids", "prompt", "rollout", "clock"]),
+    ("registry", &["ids", "prompt", "rollout", "clock", "outbound"]),
     (
         "source",
         &[
@@ -87,6 +88,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "policy",
             "rollout",
             "clock",
+            "outbound",
             "telemetry",
             "store",
             "controller",
@@ -114,7 +116,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     // What a service in Rust embeds; it meets the API over HTTP alone.
-    ("client", &["ids", "targeting", "assignment", "clock"]),
+    ("client", &["ids", "targeting", "assignment", "clock", "outbound"]),
     // Pages beside the API: the same access, the same edge, the same problems.
     (
         "console",
@@ -128,6 +130,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "figures",
+            "outbound",
             "store",
             "controller",
             "api",
@@ -176,6 +179,7 @@ const BELOW_CLI: &[&str] = &[
 
 const EVERYTHING: &[&str] = &[
     "figures",
+    "outbound",
     "ids",
     "targeting",
     "policy",

@@ -5,6 +5,7 @@
 
 use crate::config::{PlaygroundSettings, is_model};
 use crate::figures;
+use crate::outbound::{self, BodyError, Place};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Url, redirect};
 use serde::Deserialize;
@@ -20,7 +21,6 @@ const CALLS_MAX: usize = 8;
 const REFUSAL_CHARS_MAX: usize = 500;
 /// Time to reach the server, in seconds.
 const CONNECT_SECONDS_MAX: u64 = 5;
-const USER_AGENT: &str = concat!("serin/", env!("CARGO_PKG_VERSION"));
 /// The keys of a version's `config` that are parameters of the request.
 const PARAMETERS: [&str; 16] = [
     "temperature",
@@ -86,10 +86,8 @@ impl Model {
     ///
     /// When the key or the base URL cannot be used, or the client cannot be set up.
     pub fn new(settings: &PlaygroundSettings) -> Result<Self, ModelError> {
-        // Another part of the process may have chosen a provider before; any will do.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let client = Client::builder()
-            .user_agent(USER_AGENT)
+        let client = Place::Network
+            .client()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
             // A prompt that is sent on elsewhere would take the key along.
             .redirect(redirect::Policy::none())
@@ -167,17 +165,15 @@ impl Model {
 
     async fn exchange(&self, body: &Map<String, Value>) -> Result<Answer, String> {
         let unreached =
-            |error: reqwest::Error| format!("the model cannot be reached: {}", deepest(&error.without_url()));
+            |error: reqwest::Error| format!("the model cannot be reached: {}", outbound::cause(error));
         let request = self.client.post(self.url.clone()).headers(self.headers.clone());
-        let mut response = request.json(body).send().await.map_err(unreached)?;
+        let response = request.json(body).send().await.map_err(unreached)?;
         let status = response.status();
-        let mut whole = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(unreached)? {
-            if whole.len() + part.len() > ANSWER_BYTES_MAX {
-                return Err(format!("the answer has more than {ANSWER_BYTES_MAX} bytes"));
-            }
-            whole.extend_from_slice(&part);
-        }
+        let whole = outbound::body(response, ANSWER_BYTES_MAX).await;
+        let whole = whole.map_err(|error| match error {
+            BodyError::Broken(error) => unreached(error),
+            BodyError::TooLong => format!("the answer has more than {ANSWER_BYTES_MAX} bytes"),
+        })?;
         if status.is_success() {
             read(&whole)
         } else {
@@ -185,15 +181,6 @@ impl Model {
             Err(format!("the model's server answered {}{said}", status.as_u16()))
         }
     }
-}
-
-/// What is deepest in a chain of errors tells most.
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut deepest = error;
-    while let Some(deeper) = deepest.source() {
-        deepest = deeper;
-    }
-    deepest.to_string()
 }
 
 #[derive(Deserialize)]

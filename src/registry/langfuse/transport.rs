@@ -1,22 +1,19 @@
 //! How a request reaches Langfuse: HTTP in the server, a function call in the simulator.
 
+use crate::outbound::{self, BodyError, Place};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url, redirect};
-use std::error::Error;
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Largest answer that is read; Langfuse itself takes prompts of about a megabyte.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Time to reach a server, in seconds.
 const CONNECT_SECONDS_MAX: u64 = 3;
-/// How requests name whoever makes them.
-const USER_AGENT: &str = concat!("serin/", env!("CARGO_PKG_VERSION"));
 /// When a used-up limit begins anew.
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// The public key once more, as Langfuse's own SDKs send it.
@@ -90,23 +87,9 @@ pub enum HttpError {
     /// A key that no header can carry.
     #[error("a key of a Langfuse project has a character that no HTTP header takes: copy it anew")]
     Key,
-    /// The client of all registries.
+    /// The client itself.
     #[error("cannot set up the HTTP client")]
     Client(#[source] reqwest::Error),
-}
-
-/// One HTTP client for all registries: they share its connections, and each has keys of its own.
-///
-/// It follows no redirect, because a label move that arrives as another method would do something else.
-pub fn http_client() -> Result<Client, HttpError> {
-    // Another part of the process may have chosen a provider before; any will do.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    Client::builder()
-        .user_agent(USER_AGENT)
-        .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-        .redirect(redirect::Policy::none())
-        .build()
-        .map_err(HttpError::Client)
 }
 
 /// HTTP, with a project's keys (HTTP basic authentication, RFC 7617).
@@ -121,22 +104,19 @@ pub struct Http {
 impl Http {
     /// Requests to `base`, each of which must be answered in full within `timeout`.
     ///
-    /// A `base` on this machine is asked without a proxy, by a client of its own.
-    pub fn new(client: &Client, base: Url, keys: &Keys, timeout: Duration) -> Result<Self, HttpError> {
+    /// No redirect is followed: a label move that arrives as another method would do something else.
+    pub fn new(base: Url, keys: &Keys, timeout: Duration) -> Result<Self, HttpError> {
         let pair = STANDARD.encode(format!("{}:{}", keys.public, keys.secret));
         let mut basic = HeaderValue::from_str(&format!("Basic {pair}")).map_err(|_| HttpError::Key)?;
         basic.set_sensitive(true);
         let mut public = HeaderValue::from_str(&keys.public).map_err(|_| HttpError::Key)?;
         public.set_sensitive(true);
-        let client = if is_loopback(&base) {
-            let builder = Client::builder().user_agent(USER_AGENT).no_proxy();
-            builder
-                .redirect(redirect::Policy::none())
-                .build()
-                .map_err(HttpError::Client)?
-        } else {
-            client.clone()
-        };
+        let client = Place::of(&base)
+            .client()
+            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+            .redirect(redirect::Policy::none())
+            .build()
+            .map_err(HttpError::Client)?;
         Ok(Self {
             client,
             base,
@@ -177,7 +157,7 @@ impl Http {
             status: response.status().as_u16(),
             retry_after,
             rate_limit_reset,
-            body: collect(response).await?,
+            body: outbound::body(response, ANSWER_BYTES_MAX).await.map_err(unread)?,
         })
     }
 }
@@ -193,38 +173,15 @@ impl Transport for Http {
     }
 }
 
-async fn collect(mut response: reqwest::Response) -> Result<Bytes, NoReply> {
-    let mut whole = BytesMut::new();
-    while let Some(part) = response.chunk().await.map_err(no_reply)? {
-        if whole.len() + part.len() > ANSWER_BYTES_MAX {
-            return Err(NoReply(format!(
-                "the answer has more than {ANSWER_BYTES_MAX} bytes"
-            )));
-        }
-        whole.extend_from_slice(&part);
-    }
-    Ok(whole.freeze())
-}
-
-/// What went wrong, down to the cause that tells something.
 fn no_reply(error: reqwest::Error) -> NoReply {
-    let error = error.without_url();
-    let mut words = error.to_string();
-    let mut cause: Option<&dyn Error> = error.source();
-    while let Some(deeper) = cause {
-        words = deeper.to_string();
-        cause = deeper.source();
-    }
-    NoReply(words)
+    NoReply(outbound::cause(error))
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+fn unread(error: BodyError) -> NoReply {
+    match error {
+        BodyError::Broken(error) => no_reply(error),
+        BodyError::TooLong => NoReply(format!("the answer has more than {ANSWER_BYTES_MAX} bytes")),
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +194,7 @@ mod tests {
             secret: "sk-lf-2".to_owned(),
         };
         let base = Url::parse(base).unwrap();
-        Http::new(&http_client().unwrap(), base, &keys, Duration::from_secs(1)).unwrap()
+        Http::new(base, &keys, Duration::from_secs(1)).unwrap()
     }
 
     #[test]
@@ -270,7 +227,7 @@ mod tests {
         };
         assert_eq!(format!("{keys:?}"), "Keys(…)");
         let base = Url::parse("http://localhost").unwrap();
-        let refused = Http::new(&http_client().unwrap(), base, &keys, Duration::from_secs(1)).unwrap_err();
+        let refused = Http::new(base, &keys, Duration::from_secs(1)).unwrap_err();
         assert!(matches!(refused, HttpError::Key));
     }
 }

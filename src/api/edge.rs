@@ -8,7 +8,7 @@ use super::langfuse;
 use super::ofrep;
 use super::problem::{Code, Problem, incident};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{self, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{self, HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
@@ -186,9 +186,4 @@ pub(super) async fn no_method(request: Request) -> Response {
         format!("this route does not answer {method}"),
     )
     .into_response()
-}
-
-/// `304 Not Modified` with its tag.
-pub(super) fn not_modified(tag: &HeaderValue) -> Response {
-    (StatusCode::NOT_MODIFIED, [(header::ETAG, tag.clone())]).into_response()
 }

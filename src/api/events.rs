@@ -5,27 +5,23 @@
 
 use super::App;
 use super::access::{Allowed, Read};
+use super::follow::kept_alive;
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::views::rollout::RolloutView;
 use crate::controller::{Board, PolicyStatus, RolloutStatus};
 use crate::ids::PolicyName;
 use axum::extract::State;
-use axum::response::IntoResponse;
 use axum::response::Response;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// How often a silent stream shows that it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(events))
@@ -52,13 +48,6 @@ async fn events(State(app): State<Arc<App>>, _: Allowed<Read>, query: Query) -> 
         waiting: VecDeque::new(),
     };
     Ok(kept_alive(subscription.into_stream()))
-}
-
-/// The answer that such a stream is.
-pub(crate) fn kept_alive(stream: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    Sse::new(stream)
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response()
 }
 
 /// A place among those who are told of changes; given back when dropped.

@@ -8,8 +8,7 @@
 
 use super::App;
 use super::access::MayAssign;
-use super::edge::not_modified;
-use super::policies::{is_known, tag};
+use super::etag::TaggedJson;
 use super::problem::Problem;
 use super::published::{Published, Split, published};
 use crate::assignment::flagd::Message;
@@ -17,8 +16,8 @@ use crate::assignment::line::Line;
 use crate::ids::{Exposure, Scheme};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::get;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -97,11 +96,5 @@ fn file(app: &App, scheme: Scheme, headers: &HeaderMap) -> Result<Response, Prob
         schema: SCHEMA,
         flags: flags.collect(),
     };
-    let body = serde_json::to_vec(&view).map_err(|error| Problem::internal(&error))?;
-    let tag = tag(&[&body]).map_err(|error| Problem::internal(&error))?;
-    if is_known(headers, &tag) {
-        return Ok(not_modified(&tag));
-    }
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(header::ETAG, tag), (header::CONTENT_TYPE, json)], body).into_response())
+    Ok(TaggedJson::new(&view)?.answer(headers, None))
 }

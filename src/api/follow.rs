@@ -6,12 +6,23 @@ use super::App;
 use super::access::Permit;
 use super::problem::{Code, Problem};
 use crate::store::Scope;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::Stream;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// How often a silent stream shows that it is alive.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The answer that a stream of events is.
+pub(crate) fn kept_alive(stream: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
+    Sse::new(stream)
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response()
+}
 
 /// A client that follows the snapshots; its place is free again when it is dropped.
 pub(super) struct Follower {

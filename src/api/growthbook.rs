@@ -12,18 +12,17 @@
 
 use super::App;
 use super::access::Permit;
-use super::edge::not_modified;
+use super::etag::TaggedJson;
 use super::extract::{Path, Segment};
-use super::follow::{Follower, KEEP_ALIVE};
-use super::policies::{is_known, tag};
+use super::follow::{Follower, kept_alive};
 use super::problem::Problem;
 use super::published::{Published, Split, published};
 use crate::ids::Scheme;
 use crate::store::Scope;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::stream;
@@ -124,20 +123,22 @@ fn feature<'s>(policy: &Published<'s>) -> FeatureView<'s> {
     }
 }
 
-/// What is sent, as text.
-fn payload(app: &App) -> Result<String, Problem> {
+/// What is made of that which is sent.
+fn with_payload<T>(
+    app: &App,
+    make: impl FnOnce(&PayloadView<'_>) -> Result<T, Problem>,
+) -> Result<T, Problem> {
     let snapshot = app.controller.snapshot();
     let policies = published(app, &snapshot, Scheme::GrowthBookV2)?;
     let features = policies
         .iter()
         .map(|policy| (policy.policy, feature(policy)))
         .collect();
-    let view = PayloadView {
+    make(&PayloadView {
         status: 200,
         date_updated: date_of(&features)?,
         features,
-    };
-    serde_json::to_string(&view).map_err(|error| Problem::internal(&error))
+    })
 }
 
 fn permit(app: &App, key: &Key) -> Result<Permit, Problem> {
@@ -150,18 +151,9 @@ async fn features(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     permit(&app, &key)?;
-    let payload = payload(&app)?;
-    let tag = tag(&[payload.as_bytes()]).map_err(|error| Problem::internal(&error))?;
+    let payload = with_payload(&app, |payload| TaggedJson::new(payload))?;
     let enabled = [(SSE_SUPPORT, HeaderValue::from_static("enabled"))];
-    if is_known(&headers, &tag) {
-        return Ok((enabled, not_modified(&tag)).into_response());
-    }
-    let described = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (header::ETAG, tag),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    Ok((enabled, described, payload).into_response())
+    Ok((enabled, payload.answer(&headers, Some("no-cache"))).into_response())
 }
 
 async fn subscribe(State(app): State<Arc<App>>, Path(key): Path<Key>) -> Result<Response, Problem> {
@@ -171,13 +163,16 @@ async fn subscribe(State(app): State<Arc<App>>, Path(key): Path<Key>) -> Result<
         loop {
             follower.next().await?;
             // Between two policies there may be none to tell of; the client keeps what it has.
-            if let Ok(payload) = payload(&app) {
-                let event = Event::default().event("features").data(payload);
+            let told = with_payload(&app, |payload| {
+                let event = Event::default().event("features");
+                event
+                    .json_data(payload)
+                    .map_err(|error| Problem::internal(&error))
+            });
+            if let Ok(event) = told {
                 return Some((Ok::<_, Infallible>(event), (app, follower)));
             }
         }
     });
-    Ok(Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response())
+    Ok(kept_alive(events))
 }

@@ -9,6 +9,7 @@ mod body;
 mod cors;
 mod counting;
 mod edge;
+mod etag;
 mod events;
 mod extract;
 mod flagd;
@@ -61,8 +62,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use self::events::{Following, kept_alive};
+pub(crate) use self::events::Following;
 pub use self::extract::TokenName;
+pub(crate) use self::follow::kept_alive;
 pub use self::front::Front;
 pub use self::openapi::document;
 pub use self::prompt_warming::keep_warm;

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::access::{Allowed, MayAssign, Operate, Read};
-use super::edge::not_modified;
+use super::etag::TaggedJson;
 use super::extract::Path;
 use super::problem::{Code, Problem};
 use super::query::Query;
@@ -12,9 +12,8 @@ use super::views::policy::{PoliciesView, PolicyDetailView, PolicyView};
 use crate::ids::PolicyName;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use sha2::{Digest as _, Sha256};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -110,33 +109,5 @@ async fn snapshot(
         number: snapshot.number(),
         routes,
     };
-    let body = serde_json::to_vec(&view).map_err(|error| Problem::internal(&error))?;
-    let tag = tag(&[&body]).map_err(|error| Problem::internal(&error))?;
-    if is_known(&headers, &tag) {
-        return Ok(not_modified(&tag));
-    }
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(header::ETAG, tag), (header::CONTENT_TYPE, json)], body).into_response())
-}
-
-/// The tag follows from the texts, so it stays the same over a restart.
-pub(super) fn tag(texts: &[&[u8]]) -> Result<HeaderValue, header::InvalidHeaderValue> {
-    let hash = texts
-        .iter()
-        .fold(Sha256::new(), |hash, text| hash.chain_update(text));
-    let digest: [u8; 32] = hash.finalize().into();
-    let digits: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::from_str(&format!("\"{digits}\""))
-}
-
-/// Whether `If-None-Match` (RFC 9110 section 13.1.2) has the tag, compared weakly.
-pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    let known = headers
-        .get_all(header::IF_NONE_MATCH)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok());
-    known
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.trim_start_matches("W/").as_bytes() == tag.as_bytes())
+    Ok(TaggedJson::new(&view)?.answer(&headers, None))
 }

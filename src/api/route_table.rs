@@ -16,20 +16,17 @@
 
 use super::App;
 use super::access::{MayAssign, bearer};
-use super::edge::not_modified;
-use super::events::kept_alive;
-use super::follow::Follower;
-use super::policies::{is_known, tag};
+use super::etag::TaggedJson;
+use super::follow::{Follower, kept_alive};
 use super::problem::Problem;
 use super::query::Query;
 use super::views::route_table::{FORMAT, RouteTableNoticeView, RouteTableView};
 use crate::assignment::snapshot::Snapshot;
 use crate::store::Scope;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
 use axum::response::sse::Event;
-use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
 use futures_util::stream;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,8 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[derive(Debug, Clone)]
 struct Rendered {
     number: u64,
-    tag: HeaderValue,
-    body: Bytes,
+    json: TaggedJson,
 }
 
 /// The table that was rendered last: every client asks for the same one.
@@ -55,31 +51,25 @@ struct Rendered {
 pub(super) struct LastTable(Mutex<Option<Rendered>>);
 
 impl LastTable {
-    fn of(&self, snapshot: &Snapshot) -> Result<Rendered, Problem> {
+    fn of(&self, snapshot: &Snapshot) -> Result<TaggedJson, Problem> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = last.as_ref().filter(|last| last.number == snapshot.number()) {
-            return Ok(last.clone());
+            return Ok(last.json.clone());
         }
-        let rendered = render(snapshot)?;
-        Ok(last.insert(rendered).clone())
+        let number = snapshot.number();
+        let json = render(snapshot)?;
+        Ok(last.insert(Rendered { number, json }).json.clone())
     }
 }
 
-fn render(snapshot: &Snapshot) -> Result<Rendered, Problem> {
-    let view = RouteTableView {
+fn render(snapshot: &Snapshot) -> Result<TaggedJson, Problem> {
+    TaggedJson::new(&RouteTableView {
         format: FORMAT,
         routes: snapshot.routes().map(|route| route.as_ref().into()).collect(),
-    };
-    let body = serde_json::to_vec(&view).map_err(|error| Problem::internal(&error))?;
-    let tag = tag(&[&body]).map_err(|error| Problem::internal(&error))?;
-    Ok(Rendered {
-        number: snapshot.number(),
-        tag,
-        body: body.into(),
     })
 }
 
-fn rendered(app: &App) -> Result<Rendered, Problem> {
+fn rendered(app: &App) -> Result<TaggedJson, Problem> {
     app.last_table.of(&app.controller.snapshot())
 }
 
@@ -104,19 +94,7 @@ async fn table(
     query: Query,
 ) -> Result<Response, Problem> {
     let [] = query.fields([])?;
-    let Rendered { tag, body, .. } = rendered(&app)?;
-    if is_known(&headers, &tag) {
-        return Ok(not_modified(&tag));
-    }
-    let described = [
-        (header::ETAG, tag),
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("private, no-cache"),
-        ),
-    ];
-    Ok((described, body).into_response())
+    Ok(rendered(&app)?.answer(&headers, Some("private, no-cache")))
 }
 
 /// The tag of the route table, at once and whenever it changes.
@@ -144,11 +122,12 @@ async fn table_events(
             loop {
                 follower.next().await?;
                 // A table that cannot be rendered is told of when it can be again.
-                let Ok(Rendered { tag, .. }) = rendered(&app) else {
+                let Ok(json) = rendered(&app) else {
                     continue;
                 };
-                let event = notice(&tag);
-                if told.replace(tag.clone()) != Some(tag) {
+                let tag = json.tag();
+                if told.replace(tag.clone()).as_ref() != Some(tag) {
+                    let event = notice(tag);
                     return Some((Ok::<_, Infallible>(event), (app, follower, told)));
                 }
             }

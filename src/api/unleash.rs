@@ -14,18 +14,17 @@
 use super::App;
 use super::access::Permit;
 use super::body;
-use super::edge::not_modified;
-use super::follow::{Follower, KEEP_ALIVE};
-use super::policies::{is_known, tag};
+use super::etag::TaggedJson;
+use super::follow::{Follower, kept_alive};
 use super::problem::Problem;
 use super::published::{Published, published};
 use crate::ids::{Exposure, Scheme};
 use crate::store::Scope;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use axum::response::sse::Event;
 use axum::routing::{get, post};
 use futures_util::stream;
 use serde::Serialize;
@@ -189,13 +188,7 @@ async fn features(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
         version: 2,
         features: policies.iter().map(feature).collect(),
     };
-    let body = serde_json::to_vec(&view).map_err(|error| Problem::internal(&error))?;
-    let tag = tag(&[&body]).map_err(|error| Problem::internal(&error))?;
-    if is_known(&headers, &tag) {
-        return Ok(not_modified(&tag));
-    }
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(header::ETAG, tag), (header::CONTENT_TYPE, json)], body).into_response())
+    Ok(TaggedJson::new(&view)?.answer(&headers, None))
 }
 
 async fn streaming(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -212,9 +205,7 @@ async fn streaming(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Re
             }
         },
     );
-    Ok(Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response())
+    Ok(kept_alive(events))
 }
 
 /// Everything; none while there is nothing to tell of, and the client keeps what it has.

@@ -8,8 +8,7 @@ use super::views::{
 };
 use crate::api::App;
 use crate::api::assignments;
-use crate::api::edge::not_modified;
-use crate::api::policies::{is_known, tag};
+use crate::api::etag::{is_known, not_modified, tag};
 use crate::api::problem::Problem;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -72,8 +71,7 @@ pub(super) async fn evaluate_all(
     let address = app.addresses.address(permit, app.clock.now());
     // A client that is told "not modified" keeps the address of the stream; with an old one it would
     // stay deaf, so a new address is a change.
-    let tag =
-        tag(&[flags.get().as_bytes(), address.as_bytes()]).map_err(|error| Problem::internal(&error))?;
+    let tag = tag(&[flags.get().as_bytes(), address.as_bytes()])?;
     if is_known(&headers, &tag) {
         return Ok(not_modified(&tag));
     }

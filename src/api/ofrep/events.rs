@@ -4,12 +4,12 @@ use super::address;
 use super::refusal::Refusal;
 use super::views::{FailureView, NoticeView};
 use crate::api::App;
-use crate::api::follow::{Follower, KEEP_ALIVE};
+use crate::api::follow::{Follower, kept_alive};
 use crate::api::problem::{Code, Problem};
 use axum::extract::State;
 use axum::http::Uri;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
+use axum::response::sse::Event;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use std::convert::Infallible;
@@ -49,9 +49,7 @@ pub(super) async fn events(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
         Some((Ok::<_, Infallible>(notice), (app, follower)))
     });
     let ended = tokio::time::sleep(Duration::from_secs(left));
-    Ok(Sse::new(notices.take_until(ended))
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response())
+    Ok(kept_alive(notices.take_until(ended)))
 }
 
 fn notice(number: u64, now: i64) -> Event {

@@ -86,7 +86,7 @@ impl Model {
     ///
     /// When the key or the base URL cannot be used, or the client cannot be set up.
     pub fn new(settings: &PlaygroundSettings) -> Result<Self, ModelError> {
-        let client = Place::Network
+        let client = Place::of(&settings.base_url)
             .client()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
             // A prompt that is sent on elsewhere would take the key along.

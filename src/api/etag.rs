@@ -34,12 +34,14 @@ impl TaggedJson {
     ///
     /// `cache_control` says how others may keep it; none leaves that to them.
     pub(super) fn answer(self, asked: &HeaderMap, cache_control: Option<&'static str>) -> Response {
-        if is_known(asked, &self.tag) {
-            return not_modified(&self.tag);
-        }
-        let json = HeaderValue::from_static("application/json");
-        let described = [(header::ETAG, self.tag), (header::CONTENT_TYPE, json)];
-        let mut response = (described, self.body).into_response();
+        let mut response = if is_known(asked, &self.tag) {
+            not_modified(&self.tag)
+        } else {
+            let json = HeaderValue::from_static("application/json");
+            let described = [(header::ETAG, self.tag), (header::CONTENT_TYPE, json)];
+            (described, self.body).into_response()
+        };
+        // Section 15.4.5: what tells others how to keep the answer belongs to both.
         if let Some(cache_control) = cache_control {
             let value = HeaderValue::from_static(cache_control);
             response.headers_mut().insert(header::CACHE_CONTROL, value);
@@ -88,7 +90,10 @@ mod tests {
         let status = |asked: &str| {
             let asked =
                 HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_str(asked).unwrap())]);
-            tagged.clone().answer(&asked, Some("no-cache")).status()
+            let answer = tagged.clone().answer(&asked, Some("no-cache"));
+            assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-cache");
+            assert_eq!(answer.headers()[header::ETAG], tag.as_str());
+            answer.status()
         };
         for known in [&tag, &format!("W/{tag}"), &format!("\"a\", {tag}"), "*"] {
             assert_eq!(status(known), StatusCode::NOT_MODIFIED, "{known}");

@@ -4,13 +4,13 @@
 //! questions, looks here as if the candidate had got worse. It is what is left at 100% without a
 //! holdback, and it therefore has an alpha of its own ([`Alpha::PAST`]).
 //!
-//! When control ends, its mean is moved towards harm, by what it may be off and by the metric's margin,
-//! and becomes a fixed limit of treatment: the one-arm test of ENGINE (STATISTICS 1.5). The mean is that of
-//! the ticks in which both arms were served, weighted as their comparison weighted them; what it may be
-//! off is [`BOUND_DEVIATIONS`] of its standard errors by clusters. A false alarm needs the bound to miss,
-//! or the e-process to err: by the union bound at most 0.1% for each bound (a metric has up to four, one a
-//! quantile) and [`Alpha::PAST`] for the metric. Of a quantile, treatment's values above the control's last edge, moved
-//! up by the margin, are limited to the share that control had above its own.
+//! When control ends, its mean is moved towards harm, by what it may be off and by the metric's margin, and
+//! becomes a fixed limit of treatment: the one-arm test of ENGINE (STATISTICS 1.5). The mean is that of the
+//! ticks in which both arms were served, weighted as their comparison weighted them; what it may be off is
+//! [`BOUND_DEVIATIONS`] of its standard errors by clusters. A false alarm needs the bound to miss, or the
+//! e-process to err: by the union bound at most 0.1% for each bound (a metric has up to four, one a
+//! quantile) and [`Alpha::PAST`] for the metric. Of a quantile, treatment's values above the control's last
+//! edge, moved up by the margin, are limited to the share that control had above its own.
 
 use super::bins::LogBin;
 use super::contrast::Contrast;

@@ -2,15 +2,16 @@
 //!
 //! A policy is published in the protocol that its `hash` belongs to, and in no other: two protocols put the
 //! same user into different buckets. Serin's own scheme cannot be published, because its key is secret.
-//! Neither can a policy with `targeting` or `group`, nor any under a server's reserve: who is outside of it is told with that secret, or by comparisons
-//! that those SDKs make otherwise. What is published is the split and its labels; users whom the policy forces are not, because their keys
-//! are nobody's to read.
+//! Neither can a policy with `targeting` or `group`, nor any under a server's reserve: who is outside of it
+//! is told with that secret, or by comparisons that those SDKs make otherwise. What is published is the
+//! split and its labels; users whom the policy forces are not, because their keys are nobody's to read.
 
 use super::App;
 use super::problem::{Code, Problem};
 use crate::assignment::Route;
 use crate::assignment::line::Line;
 use crate::assignment::snapshot::Snapshot;
+use crate::controller::Board;
 use crate::ids::{Exposure, Scheme};
 use std::fmt::Write as _;
 
@@ -45,17 +46,19 @@ pub(super) struct Split<'s> {
 ///
 /// # Errors
 ///
-/// When there are policies, and none of this scheme that can be published, so that an SDK that asks in vain hears why.
+/// When there are policies, and none of this scheme that can be published, so that an SDK that asks in
+/// vain hears why.
 pub(super) fn published<'s>(
     app: &App,
     snapshot: &'s Snapshot,
     scheme: Scheme,
 ) -> Result<Vec<Published<'s>>, Problem> {
+    let board = app.controller.board();
     let (mut found, mut others) = (Vec::new(), Vec::new());
     let mut restricted = Vec::new();
     for route in snapshot.routes() {
-        match scheme_of(app, route) {
-            Some(theirs) if theirs == scheme && is_restricted(app, route) => {
+        match scheme_of(&board, route) {
+            Some(theirs) if theirs == scheme && is_restricted(&board, route) => {
                 restricted.push(route.policy.as_str());
             }
             Some(theirs) if theirs == scheme => found.push(publish(route)),
@@ -73,21 +76,19 @@ pub(super) fn published<'s>(
 }
 
 /// The scheme of the running rollout, or that of the policy where nobody is split.
-fn scheme_of(app: &App, route: &Route) -> Option<Scheme> {
+fn scheme_of(board: &Board, route: &Route) -> Option<Scheme> {
     if let Some(treatment) = &route.treatment {
         return Some(treatment.line.scheme());
     }
-    let board = app.controller.board();
     let status = board.policies.get(&route.policy)?;
     Some(status.policy.assignment.scheme)
 }
 
 /// Whether the running rollout, or the policy where nobody is split, leaves users out.
-fn is_restricted(app: &App, route: &Route) -> bool {
+fn is_restricted(board: &Board, route: &Route) -> bool {
     if let Some(treatment) = &route.treatment {
         return treatment.admission.is_restricted();
     }
-    let board = app.controller.board();
     let status = board.policies.get(&route.policy);
     status.is_some_and(|status| status.policy.assignment.is_restricted())
 }
@@ -104,8 +105,8 @@ fn unpublished(policies: &[&str]) -> String {
         rest => format!(" and {rest} more"),
     };
     format!(
-        "SDKs that evaluate by themselves cannot follow the `targeting`, the `group` or the server's reserve of {}{more}: ask for such policies at \
-         `/v1/assignments` or `/ofrep/v1`",
+        "SDKs that evaluate by themselves cannot follow the `targeting`, the `group` or the server's reserve \
+         of {}{more}: ask for such policies at `/v1/assignments` or `/ofrep/v1`",
         named.join(", ")
     )
 }

@@ -6,8 +6,9 @@ use crate::ids::{Arm, Cluster, Exposure, UserHash, UserKey};
 
 /// What `who` gets on `route`; a lookup, a hash and two comparisons, without allocation.
 ///
-/// Forced users come first: while a candidate is exposed, they have their fixed arm at any exposure,
-/// 0% included. Whoever may not enter the rollout stays in control. Everybody else has the arm that the hash line says, and the holdback stays in control.
+/// Forced users come first: while a candidate is exposed, they have their fixed arm at any exposure, 0%
+/// included. Whoever may not enter the rollout stays in control. Everybody else has the arm that the hash
+/// line says, and the holdback stays in control.
 pub fn assign<'s, 'w>(route: &'s Route, who: impl Into<Who<'w>>) -> Assignment<'s> {
     let Some(treatment) = &route.treatment else {
         return Assignment {

@@ -12,10 +12,11 @@
 //! | 8 | SipHash-2-4 of everything before, little-endian, under the receipt key |
 //!
 //! The receipt key is derived like a split key ([`bucket`](super::bucket), step 2) with the purpose
-//! `serin/v1/receipt` and no salt. The user's key is not in it; the cluster is, so that an observation
-//! that comes with nothing but its receipt still adds to its user's cluster, and so is a keyed hash, so
-//! that its user still counts once for the sample ratio (the holdback, which is not split, has none). 64 bits of keyed hash
-//! are enough against forgery here: every guess is a request to the server, none can be tried alone.
+//! `serin/v1/receipt` and no salt. The user's key is not in it; the cluster is, so that an observation that
+//! comes with nothing but its receipt still adds to its user's cluster, and so is a keyed hash, so that its
+//! user still counts once for the sample ratio (the holdback, which is not split, has none). 64 bits of
+//! keyed hash are enough against forgery here: every guess is a request to the server, none can be tried
+//! alone.
 
 use super::bucket::{Purpose, SECRET_BYTES, derive_key};
 use super::siphash::siphash_2_4;

@@ -71,7 +71,8 @@ fn treatment(policy: &Policy, state: &RolloutState, secret: &[u8; SECRET_BYTES])
     })
 }
 
-/// Who may enter, whatever other policies and the server take from it; also after the promotion, when everybody has the candidate, so that the same users count.
+/// Who may enter, whatever other policies and the server take from it; also after the promotion, when
+/// everybody has the candidate, so that the same users count.
 fn admission(policy: &Policy, secret: &[u8; SECRET_BYTES]) -> Admission {
     let targeting = &policy.assignment.targeting;
     let segment = targeting.segment.as_ref().map(|segment| {

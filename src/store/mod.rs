@@ -93,8 +93,8 @@ pub trait Store: PromptStore + ScoreStore + PointStore + ClearingStore + NoticeS
     /// The newest checkpoint of a rollout.
     async fn checkpoint(&self, rollout: RolloutId) -> Result<Option<Checkpoint>, StoreError>;
 
-    /// Adds observations to their tallies, and who was observed to the headcount, all or none; an id or idempotency key seen before (in the
-    /// last 7 days at least, or earlier in the batch) adds nothing.
+    /// Adds observations to their tallies, and who was observed to the headcount, all or none; an id or
+    /// idempotency key seen before (in the last 7 days at least, or earlier in the batch) adds nothing.
     ///
     /// An observation of a rollout that is over is noted by its id and added to nothing.
     /// [`StoreError::KeyReused`] when the key came with another body, [`StoreError::Overloaded`] at once

@@ -20,8 +20,8 @@
 //! - **Protected labels do not bind API keys**: protection is checked for people in the user interface,
 //!   and not in the public API. Any key of the project can move any label, Serin's among them; Serin's
 //!   own rules say who may ask it to.
-//! - Should `PATCH` come to replace labels instead of adding them (there is a pull request that does), the answer shows it,
-//!   and the log says so.
+//! - Should `PATCH` come to replace labels instead of adding them (there is a pull request that does), the
+//!   answer shows it, and the log says so.
 
 mod cache;
 mod client;

@@ -121,7 +121,7 @@ impl Server {
         let (stop_settling, settling_stopped) = oneshot::channel();
         let running = Running {
             store,
-            controller: tokio::spawn(controller.run(controller_stopped)),
+            controller: tokio::spawn(control(controller, controller_stopped)),
             stop_controller,
             answers: tokio::spawn(answer(
                 listener,
@@ -303,6 +303,12 @@ async fn resume(
         Some(reserve) => controller.with_reserve(reserve.share, reserve.salt.as_str()),
         None => controller,
     })
+}
+
+/// Ticks until the signal to stop; at once for the first time, because the server is ready with it.
+async fn control(mut controller: Controller, stopped: oneshot::Receiver<()>) -> Controller {
+    controller.tick().await;
+    controller.run(stopped).await
 }
 
 /// Starts what goes on beside the answers, and ends when the controller does.

@@ -26,7 +26,8 @@
 //!
 //! The token needs the scope `assign` (see `GET /v1/route-table` for what it lets its holder know). There is no
 //! receipt, because those are signed by the server alone: send observations with `user` and the `version`
-//! that was assigned.
+//! that was assigned. Observations of a policy with conditions on attributes are counted by receipt alone: ask the
+//! server for the users of such a policy, or leave its conditions to shares and groups.
 //!
 //! Everything is bounded: the table in bytes, the notices of the stream, the time to connect, to answer and
 //! to be silent, and the pause between two attempts. A policy that this version cannot read, because the

@@ -3,12 +3,12 @@
 
 use super::App;
 use super::assignments;
-use super::cors;
+use super::cors::{self, Reader};
 use super::langfuse;
 use super::ofrep;
 use super::problem::{Code, Problem, incident};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{self, HeaderMap, Method, StatusCode, Uri};
+use axum::http::{self, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
@@ -59,49 +59,122 @@ impl InFlight {
 
 /// The layer around every route.
 pub(super) async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let watch = Stopwatch::start();
-    let method = method_word(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let reader = app.reader(&request);
-    let mut response = match &reader {
+    let visit = Visit::begin(&app, route, &request);
+    let response = match &visit.reader {
         Some(reader) if cors::is_preflight(&request) => reader.preflight(),
         _ => {
-            let answered = answer(&app, route, request, next).await;
-            answered.unwrap_or_else(|problem| refused(route, problem))
+            let place = visit.enter(&request);
+            visit.wait(place, next.run(request)).await
         }
     };
-    if let Some(reader) = reader {
-        reader.sign(response.headers_mut());
-    }
-    app.telemetry
-        .answered(method, route, response.status().as_u16(), watch.elapsed());
-    response
+    visit.end(response)
 }
 
-/// The same for an assignment, which waits for nothing, so that no time can run out.
+/// The same around an evaluation of OFREP that did not go through the router.
+pub(super) async fn evaluation(app: &App, key: &str, request: Request) -> Response {
+    let visit = Visit::begin(app, ofrep::EVALUATION_ROUTE, &request);
+    let place = visit.enter(&request);
+    let response = visit.wait(place, ofrep::evaluate_key(app, key, request)).await;
+    visit.end(response)
+}
+
+/// The same around an assignment, which waits for nothing, so that no time can run out.
 pub(super) fn assignment<B>(
     app: &App,
     request: &http::Request<B>,
     work: impl FnOnce() -> Result<Response, Problem>,
 ) -> Response {
-    let (watch, route) = (Stopwatch::start(), assignments::ROUTE);
-    let answered = enter(app, route, request.uri(), request.headers()).and_then(|_place| {
+    let visit = Visit::begin(app, assignments::ROUTE, request);
+    let answered = visit.enter(request).and_then(|_place| {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
     });
-    let mut response = answered.unwrap_or_else(|problem| refused(route, problem));
-    if let Some(reader) = app.reader(request) {
-        reader.sign(response.headers_mut());
+    let mut response = answered.unwrap_or_else(|problem| refused(visit.route, problem));
+    if response.status() != StatusCode::OK {
+        return visit.end(response);
     }
-    let method = method_word(request.method());
-    if response.status() == StatusCode::OK {
-        let answers = || app.telemetry.answers(method, route, StatusCode::OK.as_u16());
-        app.assigned.get_or_init(answers).add(watch.elapsed());
-    } else {
-        let status = response.status().as_u16();
-        app.telemetry.answered(method, route, status, watch.elapsed());
-    }
+    visit.sign(&mut response);
+    let answers = || {
+        app.telemetry
+            .answers(visit.method, visit.route, StatusCode::OK.as_u16())
+    };
+    app.assigned.get_or_init(answers).add(visit.watch.elapsed());
     response
+}
+
+/// A request between its arrival and its answer.
+struct Visit<'a> {
+    app: &'a App,
+    route: &'a str,
+    method: &'static str,
+    reader: Option<Reader>,
+    watch: Stopwatch,
+}
+
+impl<'a> Visit<'a> {
+    fn begin<B>(app: &'a App, route: &'a str, request: &http::Request<B>) -> Self {
+        Self {
+            app,
+            route,
+            method: method_word(request.method()),
+            reader: app.reader(request),
+            watch: Stopwatch::start(),
+        }
+    }
+
+    /// A place among the requests that are worked on, for one that came under a name of this server's.
+    fn enter<B>(&self, request: &http::Request<B>) -> Result<Place<'a>, Problem> {
+        self.app.access.check_host(request.uri(), request.headers())?;
+        let is_assignment = ASSIGNMENT_ROUTES
+            .iter()
+            .any(|beginning| self.route.starts_with(beginning));
+        let (in_flight, max) = (&self.app.in_flight, self.app.limits.requests_in_flight_max);
+        in_flight.enter(is_assignment, max).ok_or_else(|| {
+            let detail = "too many requests are worked on: try again";
+            Problem::new(Code::Overloaded, detail)
+        })
+    }
+
+    /// What comes of the work, in its place and within its time.
+    async fn wait(
+        &self,
+        place: Result<Place<'_>, Problem>,
+        work: impl Future<Output = Response>,
+    ) -> Response {
+        let _place = match place {
+            Ok(place) => place,
+            Err(problem) => return refused(self.route, problem),
+        };
+        // A body has its own time to arrive in, and the answer as much again.
+        let allowed = self.app.limits.request_timeout.saturating_mul(2);
+        let work = AssertUnwindSafe(work).catch_unwind();
+        match tokio::time::timeout(allowed, work).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(panic)) => refused(self.route, panicked(panic.as_ref())),
+            Err(_) => {
+                let problem = Problem::new(Code::TimedOut, "the answer took too long: try again");
+                refused(self.route, problem)
+            }
+        }
+    }
+
+    /// Lets pages of other origins read the answer, where the settings allow it.
+    fn sign(&self, response: &mut Response) {
+        if let Some(reader) = &self.reader {
+            reader.sign(response.headers_mut());
+        }
+    }
+
+    /// The answer as it is sent, counted.
+    fn end(self, mut response: Response) -> Response {
+        self.sign(&mut response);
+        let status = response.status().as_u16();
+        self.app
+            .telemetry
+            .answered(self.method, self.route, status, self.watch.elapsed());
+        response
+    }
 }
 
 /// A problem in the words of the protocol that was spoken.
@@ -112,32 +185,6 @@ fn refused(route: &str, problem: Problem) -> Response {
         ofrep::refused(problem)
     } else {
         problem.into_response()
-    }
-}
-
-/// A place among the requests that are worked on, for one that came under a name of this server's.
-fn enter<'a>(app: &'a App, route: &str, uri: &Uri, headers: &HeaderMap) -> Result<Place<'a>, Problem> {
-    app.access.check_host(uri, headers)?;
-    let is_assignment = ASSIGNMENT_ROUTES
-        .iter()
-        .any(|beginning| route.starts_with(beginning));
-    app.in_flight
-        .enter(is_assignment, app.limits.requests_in_flight_max)
-        .ok_or_else(|| Problem::new(Code::Overloaded, "too many requests are worked on: try again"))
-}
-
-async fn answer(app: &App, route: &str, request: Request, next: Next) -> Result<Response, Problem> {
-    let _place = enter(app, route, request.uri(), request.headers())?;
-    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-    // A body has its own time to arrive in, and the answer as much again.
-    let allowed = app.limits.request_timeout.saturating_mul(2);
-    match tokio::time::timeout(allowed, work).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(panic)) => Err(panicked(panic.as_ref())),
-        Err(_) => Err(Problem::new(
-            Code::TimedOut,
-            "the answer took too long: try again",
-        )),
     }
 }
 

@@ -98,6 +98,55 @@ async fn unknown_names_and_tokens_are_refused_before_the_router_too() {
 }
 
 #[tokio::test]
+async fn evaluations_are_the_same_both_ways() {
+    let setting = Setting {
+        allowed_origins: &[ORIGIN],
+        ..Setting::default()
+    };
+    let world = World::with(setting).await.with_rollout().await;
+    let json = ("content-type", "application/json");
+    for (key, headers, body, status) in [
+        (
+            "greeting",
+            &[json][..],
+            r#"{"context":{"targetingKey":"anna"}}"#,
+            200,
+        ),
+        (
+            "greeting",
+            &[json, ("origin", ORIGIN)],
+            r#"{"context":{"targetingKey":"qa-7"}}"#,
+            200,
+        ),
+        (
+            "greeting.assignment",
+            &[json],
+            r#"{"context":{"targetingKey":"anna"}}"#,
+            200,
+        ),
+        ("nobody", &[json], r#"{"context":{"targetingKey":"anna"}}"#, 404),
+        ("greeting", &[json], "{", 400),
+        ("greeting", &[], "{}", 400),
+        ("greeting", &[json, ("host", "evil.example")], "{}", 403),
+    ] {
+        let (first, rest) = key.split_at(1);
+        let escaped = format!("%{:02x}{rest}", first.as_bytes()[0]);
+        let mut answers = Vec::new();
+        for key in [key.to_owned(), escaped] {
+            let path = format!("/ofrep/v1/evaluate/flags/{key}");
+            let request = World::request("POST", &path, headers, body);
+            answers.push(whole(world.front.clone().oneshot(request).await.unwrap()).await);
+        }
+        assert_eq!(answers[0], answers[1], "{key} {body}");
+        assert!(answers[0].starts_with(&status.to_string()), "{}", answers[0]);
+    }
+    let counted = world.get("/metrics").await.text;
+    let route =
+        r#"serin_http_requests_total{method="POST",route="/ofrep/v1/evaluate/flags/{key}",status="200"} 6"#;
+    assert!(counted.contains(route), "{counted}");
+}
+
+#[tokio::test]
 async fn other_methods_are_the_routers() {
     let world = World::new().await.with_rollout().await;
     let request = Request::head("/v1/assignments/greeting?user=anna");

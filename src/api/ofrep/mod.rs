@@ -26,6 +26,7 @@ mod single;
 mod views;
 
 pub(in crate::api) use self::address::AddressKey;
+pub(in crate::api) use self::single::evaluate_key;
 
 use super::App;
 use super::problem::Problem;
@@ -38,6 +39,10 @@ use utoipa_axum::routes;
 pub(super) const PREFIX: &str = "/ofrep/";
 /// What the paths of evaluations begin with.
 pub(super) const EVALUATION_PREFIX: &str = "/ofrep/v1/evaluate/";
+/// The route of one evaluation.
+pub(super) const EVALUATION_ROUTE: &str = "/ofrep/v1/evaluate/flags/{key}";
+/// What its path begins with.
+pub(super) const FLAG_PREFIX: &str = "/ofrep/v1/evaluate/flags/";
 /// What its operations are under in the API's description.
 pub(super) const TAG: &str = "ofrep";
 

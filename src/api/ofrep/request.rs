@@ -12,6 +12,7 @@ use crate::assignment::Who;
 use crate::ids::UserKey;
 use crate::store::Scope;
 use axum::extract::{FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::Deserialize as _;
@@ -24,8 +25,15 @@ pub(super) struct MayEvaluate(pub(super) Permit);
 impl FromRequestParts<Arc<App>> for MayEvaluate {
     type Rejection = Refusal;
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        let key = parts.headers.get("x-api-key").and_then(|key| key.to_str().ok());
-        let token = key.or_else(|| bearer(&parts.headers).ok());
+        Self::of(app, &parts.headers)
+    }
+}
+
+impl MayEvaluate {
+    /// The proof that these headers bring.
+    pub(super) fn of(app: &App, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let key = headers.get("x-api-key").and_then(|key| key.to_str().ok());
+        let token = key.or_else(|| bearer(headers).ok());
         Ok(Self(app.access.permit(token, Scope::Assign)?))
     }
 }

@@ -51,6 +51,16 @@ pub(super) async fn evaluate(
         .map_err(|refusal| refusal.of(&key))
 }
 
+/// The same without the route, for a key without slashes and escapes.
+pub(in crate::api) async fn evaluate_key(app: &App, key: &str, request: Request) -> Response {
+    let allowed = MayEvaluate::of(app, request.headers());
+    let answered = match allowed {
+        Ok(MayEvaluate(_)) => answer(app, key, request).await.map_err(|refusal| refusal.of(key)),
+        Err(refusal) => Err(refusal),
+    };
+    answered.unwrap_or_else(Refusal::into_response)
+}
+
 /// The key, which clients write with its slashes.
 fn key(params: &RawPathParams) -> String {
     let parts: Vec<&str> = params.iter().map(|(_, part)| part).collect();

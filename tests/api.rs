@@ -9,6 +9,8 @@ mod approvals;
 mod assignments;
 #[path = "api/client.rs"]
 mod client;
+#[path = "api/composed.rs"]
+mod composed;
 #[path = "api/contract.rs"]
 mod contract;
 #[path = "api/cors.rs"]

@@ -8,6 +8,7 @@ use serin::controller::book::PolicyBook;
 use serin::controller::{CommandError, Controller, ControllerHandle, Parts, StartRequest, channel};
 use serin::ids::{Actor, Justification, Label, PolicyName, PromptName, RegistryName, Version};
 use serin::policy::check::check;
+use serin::prompt::parents::Compositions;
 use serin::prompt::{Draft, Evaluation, LabelRequest, PromptStore, PromptVersion, Template};
 use serin::registry::embedded::Embedded;
 use serin::registry::{Freshness, LabelState, MoveOutcome, MoveReason, Moved, Registry, RegistryError};
@@ -112,6 +113,10 @@ impl Registry for Counted {
         version: Version,
     ) -> Result<Vec<Evaluation>, RegistryError> {
         self.registry.evaluations(prompt, version).await
+    }
+
+    async fn compositions(&self) -> Result<Arc<Compositions>, RegistryError> {
+        self.registry.compositions().await
     }
 
     async fn move_label(

@@ -13,5 +13,8 @@ mod pacing;
 #[path = "langfuse_registry/reading.rs"]
 mod reading;
 
+#[path = "langfuse_registry/surveying.rs"]
+mod surveying;
+
 #[path = "langfuse_registry/serving.rs"]
 mod serving;

@@ -11,7 +11,7 @@
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use serin::cli::conditions::VisitArgs;
-use serin::cli::lint::{LintArgs, Rendering, run_with};
+use serin::cli::lint::{LintArgs, LintServer, Rendering, run_with};
 use serin::cli::schema;
 use serin::policy::check::{PolicyFile, check, check_all};
 use serin::policy::code::Code;
@@ -39,6 +39,7 @@ const RAISED_ELSEWHERE: &[Code] = &[
     Code::SamplesBelowGuards,
     Code::TrafficBelowSilence,
     Code::LongerThanBakes,
+    Code::LabelTakenIn,
 ];
 
 fn files_in(folder: &str, extension: &str) -> Vec<PathBuf> {
@@ -58,6 +59,7 @@ fn args(files: &[&Path]) -> LintArgs {
         deny_warnings: false,
         explain: None,
         traffic: None,
+        server: LintServer::default(),
         visits: VisitArgs {
             observations_per_user: 1.0,
             activity_cv: 0.0,

@@ -29,6 +29,7 @@ mod page;
 mod policies;
 pub mod problem;
 mod prompt_labels;
+mod prompt_parents;
 mod prompt_reading;
 mod prompt_versions;
 mod prompt_warming;
@@ -40,6 +41,7 @@ mod route_table;
 pub mod schema;
 mod serve;
 mod strict;
+mod surveying;
 mod tokens;
 mod unleash;
 pub mod views;
@@ -69,6 +71,7 @@ pub use self::front::Front;
 pub use self::openapi::document;
 pub use self::prompt_warming::keep_warm;
 pub use self::serve::serve;
+pub use self::surveying::keep_surveyed;
 
 /// Everything that handlers read and ask.
 pub struct App {

@@ -3,7 +3,7 @@
 use super::problem::{CONTENT_TYPE, Code, ProblemView};
 use super::{
     App, assignments, events, gateway, health, hooks, observations, ofrep, policies, prompt_labels,
-    prompt_versions, prompts, rollouts, route_table, tokens,
+    prompt_parents, prompt_versions, prompts, rollouts, route_table, tokens,
 };
 use axum::Extension;
 use axum::http::header;
@@ -47,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(prompts::routes())
         .merge(prompt_versions::routes())
         .merge(prompt_labels::routes())
+        .merge(prompt_parents::routes())
         .merge(tokens::routes())
         .merge(hooks::routes())
         .merge(health::routes())

@@ -54,17 +54,22 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// To a server of this machine that asks for no token.
-    pub(crate) fn to(server: Url) -> Self {
+    /// To a server, with the token to show to it.
+    pub(crate) fn with(server: Url, token: Option<String>) -> Self {
         Self {
             server,
-            token: None,
+            token,
             json: false,
         }
     }
+
+    /// To a server of this machine that asks for no token.
+    pub(crate) fn to(server: Url) -> Self {
+        Self::with(server, None)
+    }
 }
 
-fn server_url(text: &str) -> Result<Url, String> {
+pub(crate) fn server_url(text: &str) -> Result<Url, String> {
     let mend = "write it like `http://127.0.0.1:8080`";
     let url = Url::parse(text).map_err(|error| format!("{error}; {mend}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

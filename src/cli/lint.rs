@@ -22,6 +22,8 @@ use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+pub use super::taken_in::LintServer;
+
 /// Width that messages are wrapped at, in columns.
 const WIDTH_COLUMNS: usize = 100;
 
@@ -39,6 +41,7 @@ const EXIT_USAGE: u8 = 2;
     "$ serin lint policies/"
     "$ serin lint --deny-warnings --json policies/order-status-answer.yaml"
     "$ serin lint --traffic 40/s policies/"
+    "$ serin lint --server http://127.0.0.1:8080 policies/"
     "$ cat policy.yaml | serin lint -"
     "$ serin lint --explain SRN012"
 ))]
@@ -58,8 +61,11 @@ pub struct LintArgs {
     /// How often the same users come, for `traffic`.
     #[command(flatten)]
     pub visits: VisitArgs,
+    /// A server to ask.
+    #[command(flatten)]
+    pub server: LintServer,
     /// Say what a code means, and how to mend it
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "json", "deny_warnings", "traffic"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "json", "deny_warnings", "traffic", "server"])]
     pub explain: Option<String>,
 }
 
@@ -75,8 +81,8 @@ pub enum Rendering {
 /// Lints what `args` name, and writes the problems to `out`.
 ///
 /// # Errors
-/// When `out` cannot be written to.
-pub fn run(args: &LintArgs, out: &mut dyn Write) -> io::Result<ExitCode> {
+/// When `out` cannot be written to, or the server that is named cannot be asked.
+pub fn run(args: &LintArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let rendering = match io::stdout().is_terminal() {
         true => Rendering::Terminal,
         false => Rendering::Plain,
@@ -87,18 +93,18 @@ pub fn run(args: &LintArgs, out: &mut dyn Write) -> io::Result<ExitCode> {
 /// [`run`] with everything that it takes from the process as arguments.
 ///
 /// # Errors
-/// When `out` cannot be written to.
+/// When `out` cannot be written to, or the server that is named cannot be asked.
 pub fn run_with(
     args: &LintArgs,
     stdin: &mut dyn Read,
     rendering: Rendering,
     out: &mut dyn Write,
-) -> io::Result<ExitCode> {
+) -> anyhow::Result<ExitCode> {
     if let Some(code) = &args.explain {
-        return explain(code, out);
+        return Ok(explain(code, out)?);
     }
     let texts = policy_files::read(&args.files, stdin);
-    let problems = problems_of(&texts, args);
+    let problems = problems_of(&texts, args)?;
     if args.json {
         write_json(&texts, &problems, out)?;
     } else {
@@ -183,7 +189,7 @@ fn foreseen(args: &LintArgs, file: &str, policy: &Policy) -> Vec<Problem> {
 }
 
 /// All problems: those of files that could not be read, then file by file.
-fn problems_of(texts: &[PolicyText], args: &LintArgs) -> Vec<Problem> {
+fn problems_of(texts: &[PolicyText], args: &LintArgs) -> anyhow::Result<Vec<Problem>> {
     let unreadable = texts.iter().filter_map(|text| {
         let reason = text.bytes.as_ref().err()?;
         Some(Problem {
@@ -202,16 +208,24 @@ fn problems_of(texts: &[PolicyText], args: &LintArgs) -> Vec<Problem> {
     let files: Vec<PolicyFile<'_>> = readable(texts)
         .map(|(name, bytes)| PolicyFile { name, bytes })
         .collect();
-    let results = check_all(&files).into_iter().zip(&files);
-    let found = results.flat_map(|(result, file)| match result {
-        Ok(Sound { policy, mut warnings }) => {
-            warnings.extend(foreseen(args, file.name, &policy));
-            warnings.sort_by_key(|problem| (problem.span.offset, problem.code));
-            warnings
-        }
-        Err(problems) => problems,
-    });
-    unreadable.chain(found).collect()
+    let results = check_all(&files);
+    let sound = results.iter().zip(&files);
+    let sound = sound.filter_map(|(result, file)| Some((file.name, &result.as_ref().ok()?.policy)));
+    let sound: Vec<(&str, &Policy)> = sound.collect();
+    let mut told = args.server.problems(&sound)?.into_iter();
+    let found = results
+        .into_iter()
+        .zip(&files)
+        .flat_map(|(result, file)| match result {
+            Ok(Sound { policy, mut warnings }) => {
+                warnings.extend(foreseen(args, file.name, &policy));
+                warnings.extend(told.next().unwrap_or_default());
+                warnings.sort_by_key(|problem| (problem.span.offset, problem.code));
+                warnings
+            }
+            Err(problems) => problems,
+        });
+    Ok(unreadable.chain(found).collect())
 }
 
 fn readable(texts: &[PolicyText]) -> impl Iterator<Item = (&str, &[u8])> {

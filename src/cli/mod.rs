@@ -25,6 +25,7 @@ mod serve;
 pub mod server;
 mod simulate;
 mod status;
+mod taken_in;
 mod token;
 mod users;
 mod why;

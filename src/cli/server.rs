@@ -317,6 +317,7 @@ fn keep_up(app: &Arc<App>, store: &Arc<SqliteStore>, keepers: Vec<Keeper>) {
         tokio::spawn(keeper.run());
     }
     tokio::spawn(api::keep_warm(Arc::clone(app)));
+    tokio::spawn(api::keep_surveyed(Arc::clone(app)));
     let store = Arc::clone(store) as Arc<dyn Store>;
     tokio::spawn(recorder::record(app.controller().clone(), store));
 }

@@ -120,6 +120,36 @@ pub(crate) struct LabelPlace {
     pub(crate) label: String,
 }
 
+/// What changes with the labels of a prompt.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PromptParents {
+    pub(crate) labels: Vec<LabelParents>,
+    /// Why there may be others.
+    pub(crate) gap: Option<String>,
+}
+
+/// What changes with a label.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LabelParents {
+    pub(crate) label: String,
+    pub(crate) parents: Parents,
+}
+
+/// Prompts that take in a label.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Parents {
+    pub(crate) labels: Vec<Parent>,
+    /// How many more there are.
+    pub(crate) more: usize,
+}
+
+/// A prompt that takes in a label, by one of its own.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Parent {
+    pub(crate) prompt: String,
+    pub(crate) label: String,
+}
+
 /// A mistake, or something to think about, in a policy file.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PolicyProblem {

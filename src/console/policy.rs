@@ -10,11 +10,12 @@ use crate::analysis::power::{
 };
 use crate::api::access::Read;
 use crate::api::problem::Problem as ApiProblem;
+use crate::api::views::policy::warnings;
 use crate::controller::{Board, PolicyStatus, RolloutStatus};
 use crate::figures;
 use crate::ids::PolicyName;
 use crate::policy::problem::{Problem, Severity};
-use crate::policy::{Metric, Policy, check};
+use crate::policy::{Metric, Policy};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -204,7 +205,7 @@ pub(super) async fn show(
         Err(refused) => (None, Some(refused)),
     };
     let shown = PolicyPage {
-        problems: problems(&board, &status.policy),
+        problems: problems(&board, status),
         source: visitor
             .seat
             .may_operate
@@ -228,9 +229,8 @@ pub(super) async fn show(
 
 /// What is wrong with a policy: warnings about the text that is in force, and whatever stands against a
 /// newer text of the file that has its name.
-fn problems(board: &Board, policy: &Policy) -> Vec<ProblemRow> {
-    let in_force = check::check(policy.name.as_str(), &policy.source);
-    let warnings = in_force.map_or_else(|problems| problems, |sound| sound.warnings);
+fn problems(board: &Board, status: &PolicyStatus) -> Vec<ProblemRow> {
+    let (policy, warnings) = (&status.policy, warnings(status));
     let is_of = |problem: &&Problem| {
         let file = std::path::Path::new(&*problem.file);
         problem.severity == Severity::Error

@@ -122,6 +122,13 @@ impl PolicyBook {
             .collect()
     }
 
+    /// The file that a policy in force comes from.
+    pub fn file_of(&self, policy: &PolicyName) -> Option<String> {
+        let mut files = self.in_force.iter();
+        let (path, _) = files.find(|(_, in_force)| in_force.name == *policy)?;
+        Some(path.to_string_lossy().into_owned())
+    }
+
     /// What is wrong with the files.
     pub fn problems(&self) -> &Arc<[Problem]> {
         &self.problems

@@ -1,6 +1,7 @@
 //! The controller's memory, how it comes back after a start, and the loop that drives it.
 
 use super::book::PolicyBook;
+use super::composed::Composed;
 use super::execute::Unfinished;
 use super::labels::SeenLabels;
 use super::outages::Outage;
@@ -62,6 +63,8 @@ pub struct Controller {
     pub(super) rollouts: BTreeMap<PolicyName, Running>,
     /// The labels of each policy as last read.
     pub(super) labels: BTreeMap<PolicyName, SeenLabels>,
+    /// Prompts that take in what policies steer.
+    pub(super) composed: Composed,
     /// Policies whose registry does not answer.
     pub(super) outages: BTreeMap<PolicyName, Outage>,
     /// Policies whose labels are said to have moved since they were read.
@@ -116,6 +119,7 @@ impl Controller {
             policies: BTreeMap::new(),
             rollouts: BTreeMap::new(),
             labels: BTreeMap::new(),
+            composed: Composed::default(),
             outages: BTreeMap::new(),
             nudged: BTreeSet::new(),
             resting: Resting::default(),
@@ -136,6 +140,7 @@ impl Controller {
         controller.note_inherited(controller.clock.now());
         let names: Vec<PolicyName> = controller.touched.iter().cloned().collect();
         controller.read_labels(&names, Freshness::Polled).await;
+        controller.look_at_compositions(controller.clock.now()).await;
         controller.publish();
         Ok(controller)
     }
@@ -218,6 +223,7 @@ impl Controller {
                 );
                 self.policies = policies;
                 self.wake_for_policies();
+                self.warn_of_parents();
             }
             Err(error) => {
                 tracing::error!(error = %error, "the policy folder cannot be read; policies stay as they are")

@@ -5,6 +5,7 @@
 
 pub mod book;
 mod caches;
+mod composed;
 mod control;
 mod execute;
 mod labels;
@@ -97,6 +98,8 @@ pub struct PolicyStatus {
     pub registry_error: Option<String>,
     /// The running rollout, or the last one.
     pub rollout: Option<Arc<RolloutStatus>>,
+    /// What the registry shows to be unwise about it.
+    pub warnings: Vec<Problem>,
     /// Whether the file is gone while its rollout runs.
     pub removed: bool,
 }

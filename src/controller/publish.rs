@@ -66,7 +66,7 @@ impl Controller {
         let troubles = self.registry_troubles().chain(behind).chain(store);
         self.board.troubles = troubles.chain(notices).collect();
         self.board.caches = BTreeMap::clone(&caches);
-        self.board.problems = Arc::clone(self.book.problems());
+        self.board.problems = self.problems();
         self.board.loaded_at = self.book.loaded_at();
         self.side.publish(self.board.clone(), snapshot);
     }
@@ -122,6 +122,7 @@ impl Controller {
                 let is_cleared = self.side.clears_after(running.course.policy.clients.cache_ttl);
                 Arc::<RolloutStatus>::new(running.status(moves, is_cleared))
             }),
+            warnings: self.composed.warnings_of(name),
             removed: in_force.is_none(),
         })
     }

@@ -8,8 +8,8 @@ use crate::ids::{Actor, Generation, PolicyName, RolloutId, Version};
 use crate::policy::Policy;
 use crate::registry::{Freshness, RegistryError};
 use crate::rollout::{
-    AuditEvent, Cause, Command, Decision, Effect, Input, LabelMove, Objection, ObservedLabels, Refusal,
-    RegistryCause, RolloutState, StayReason, notice,
+    AuditEvent, Cause, Command, Decision, Effect, Input, LabelMove, Objection, ObservedLabels, Parents,
+    Refusal, RegistryCause, RolloutState, StayReason, notice,
 };
 use crate::store::{NewRollout, StoreError};
 use jiff::Timestamp;
@@ -102,6 +102,7 @@ impl Controller {
                 // The store fills in the rollout's number.
                 rollout: RolloutId::new(0),
                 generation: Generation::ZERO.next(),
+                parents: Parents::default(),
             })]
         };
         let cause = Cause::Operator {
@@ -176,6 +177,7 @@ impl Controller {
         let (stable, candidate) = (state.stable, state.candidate);
         let mut effects = effects;
         effects.extend(notice::of_beginning(policy, &state));
+        self.name_parents(policy, &mut effects).await;
         let policy_source = Arc::clone(&policy.source);
         let begun = self
             .store

@@ -9,6 +9,7 @@ use crate::rollout::{Decision, EvaluationState, Input, Observed, Transition, exp
 use crate::store::StoreError;
 use crate::telemetry::log::chain;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Transitions of one rollout, and rounds of effects, in one tick; more would be a loop.
@@ -26,6 +27,7 @@ impl Controller {
             self.store_error = None;
         }
         self.catch_up().await;
+        self.look_at_compositions(now).await;
         for name in &due {
             self.looked_at.insert(name.clone(), Tick::of(now));
             if let Err(error) = self.advance(name, now).await {
@@ -142,6 +144,16 @@ impl Controller {
         transition: &Transition,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let Some(policy) = self
+            .rollouts
+            .get(name)
+            .map(|running| Arc::clone(&running.course.policy))
+        else {
+            return Ok(());
+        };
+        let mut transition = transition.clone();
+        self.name_parents(&policy, &mut transition.effects).await;
+        let transition = &transition;
         let Some(running) = self.rollouts.get_mut(name) else {
             return Ok(());
         };

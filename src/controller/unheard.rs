@@ -102,6 +102,7 @@ impl Controller {
 mod tests {
     use super::*;
     use crate::ids::{Generation, RolloutId};
+    use crate::rollout::Parents;
 
     #[test]
     fn a_move_to_another_version_may_undo_for_as_long_as_it_may_be_late() {
@@ -113,6 +114,7 @@ mod tests {
             to: second,
             rollout: RolloutId::new(1),
             generation: Generation::ZERO,
+            parents: Parents::default(),
         };
         let other = Label::new("canary").unwrap();
         let at = |second| Timestamp::from_second(second).unwrap();

@@ -434,6 +434,11 @@ codes! {
     LongerThanBakes "SRN925" Warning "the rollout takes much longer than its bakes"
     "With the traffic that `--traffic` names, evidence and samples take longer than all bakes together, so \
      that the file does not show how long users wait; `serin plan` does."
+
+    LabelTakenIn "SRN926" Warning "other prompts take in a label that the policy moves"
+    "A prompt that takes in another by its label (`@@@langfusePrompt:name=…|label=…@@@`) changes for all of its \
+     users when that label moves, without steps, and nothing is measured of it. Have it take in a version, or a \
+     label that no policy moves."
 }
 
 #[cfg(test)]

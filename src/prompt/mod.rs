@@ -337,6 +337,13 @@ pub trait PromptStore: Send + Sync {
     /// that is more than `prompts_max` prompts.
     async fn moved_since(&self, after: u64, prompts_max: usize) -> Result<Option<Moved>, PromptError>;
 
+    /// The texts that take in other prompts and that labels point at, with the journals' newest entry, 0
+    /// being before the first; none when that is still `known`.
+    async fn compositions(
+        &self,
+        known: Option<u64>,
+    ) -> Result<Option<(u64, parents::Compositions)>, PromptError>;
+
     /// Protects a label, or lifts its protection.
     async fn protect_label(
         &self,
@@ -365,4 +372,5 @@ pub mod composition;
 pub mod diff;
 pub mod draft;
 pub mod labels;
+pub mod parents;
 pub mod template;

@@ -2,6 +2,7 @@
 
 use super::{Freshness, LabelState, MoveOutcome, MoveReason, Moved, Registry, RegistryError, request_for};
 use crate::ids::{Actor, Label, PromptName, Version};
+use crate::prompt::parents::Compositions;
 use crate::prompt::{self, Evaluation, PromptError, PromptStore, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
@@ -24,6 +25,8 @@ pub struct Embedded {
     prompts: Arc<dyn PromptStore>,
     /// None while it is not known, or there are too many prompts.
     remembered: Arc<Mutex<Option<Remembered>>>,
+    /// What was composed at the journals' entry of that number; it changes with them alone.
+    composed: Arc<Mutex<Option<(u64, Arc<Compositions>)>>>,
 }
 
 /// Every label of every prompt, as the journals had it when labels were last about to be polled.
@@ -50,12 +53,19 @@ impl Remembered {
 impl Embedded {
     /// The registry over `prompts`.
     pub fn new(prompts: Arc<dyn PromptStore>) -> Self {
-        let remembered = Arc::default();
-        Self { prompts, remembered }
+        Self {
+            prompts,
+            remembered: Arc::default(),
+            composed: Arc::default(),
+        }
     }
 
     fn remembered(&self) -> MutexGuard<'_, Option<Remembered>> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn composed(&self) -> MutexGuard<'_, Option<(u64, Arc<Compositions>)>> {
+        self.composed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is remembered of a prompt's labels; none where they must be read.
@@ -159,6 +169,23 @@ impl Registry for Embedded {
         version: Version,
     ) -> Result<Vec<Evaluation>, RegistryError> {
         Ok(self.prompts.version(prompt, version).await?.evaluations)
+    }
+
+    async fn compositions(&self) -> Result<Arc<Compositions>, RegistryError> {
+        let known = self.composed().clone();
+        let newer = self
+            .prompts
+            .compositions(known.as_ref().map(|(newest, _)| *newest))
+            .await?;
+        match (newer, known) {
+            (None, Some((_, known))) => Ok(known),
+            (None, None) => Ok(Arc::default()),
+            (Some((newest, all)), _) => {
+                let all = Arc::new(all);
+                *self.composed() = Some((newest, Arc::clone(&all)));
+                Ok(all)
+            }
+        }
     }
 
     async fn move_label(

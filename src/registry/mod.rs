@@ -1,6 +1,7 @@
 //! Where prompts live and labels move: one trait, one file per system.
 
 use crate::ids::{Actor, Label, PromptName, Version};
+use crate::prompt::parents::Compositions;
 use crate::prompt::{Evaluation, LabelRequest, PromptError, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
@@ -63,6 +64,13 @@ pub trait Registry: Send + Sync {
         label_move: &LabelMove,
         why: &MoveReason,
     ) -> Result<MoveOutcome, RegistryError>;
+
+    /// The texts that take in other prompts, as far as they are known: what changes with a label besides
+    /// its own prompt.
+    ///
+    /// It answers at once. A registry that takes many requests to be looked through answers what it knows,
+    /// and says what it does not.
+    async fn compositions(&self) -> Result<Arc<Compositions>, RegistryError>;
 
     /// How long a move that got no answer may still be carried out; zero where stale moves are refused.
     ///

@@ -38,6 +38,7 @@ impl World {
             labels: Some(labels.clone()),
             registry_error: None,
             rollout: Some(Arc::new(rollout)),
+            warnings: Vec::new(),
             removed: false,
         };
         Self {

@@ -6,7 +6,7 @@
 
 use crate::analysis::{Assessment, Blame, Mismatch};
 use crate::ids::{
-    Actor, Generation, Justification, Label, MetricName, PolicyName, PromptName, Revision, RolloutId, Version,
+    Actor, Generation, Justification, Label, MetricName, PolicyName, Revision, RolloutId, Version,
 };
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -19,6 +19,7 @@ mod command;
 pub mod course;
 pub mod decide;
 pub mod explain;
+mod label_move;
 pub mod notice;
 pub mod route;
 pub mod state;
@@ -29,6 +30,7 @@ mod transition;
 pub use approval::{Approval, ApprovalPoint, Approvers};
 pub use audit::{AuditEvent, AuditRecord, CacheOutcome, Checkpoint, LabelMoveOutcome};
 pub use command::possible;
+pub use label_move::{LabelMove, Parents};
 pub use notice::{Notice, NoticeOutcome};
 
 /// What is known of one rollout; the store keeps it whole.
@@ -455,23 +457,6 @@ pub enum Effect {
     MoveLabel(LabelMove),
     /// Tell people.
     Notify(Notice),
-}
-
-/// A label change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LabelMove {
-    /// The prompt.
-    pub prompt: PromptName,
-    /// The label.
-    pub label: Label,
-    /// Where it is expected to point before; none when there is no such label yet.
-    pub from: Option<Version>,
-    /// Where it points after.
-    pub to: Version,
-    /// The rollout that asks.
-    pub rollout: RolloutId,
-    /// Its generation; a registry that keeps a journal refuses an older one.
-    pub generation: Generation,
 }
 
 impl Verb {

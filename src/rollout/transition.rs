@@ -1,6 +1,6 @@
 //! The table: which event leads from which phase to which, and what that does to the labels.
 
-use super::{Cause, Effect, LabelMove, Phase, Resumable, RolloutState, Transition, notice};
+use super::{Cause, Effect, LabelMove, Parents, Phase, Resumable, RolloutState, Transition, notice};
 use crate::analysis::Assessment;
 use crate::ids::Version;
 use crate::policy::Policy;
@@ -202,6 +202,7 @@ fn effects_of(policy: &Policy, before: &RolloutState, to: &RolloutState) -> Vec<
             to: target,
             rollout: to.id,
             generation: to.generation,
+            parents: Parents::default(),
         })
     };
     if before.phase == to.phase {

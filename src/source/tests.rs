@@ -61,6 +61,7 @@ fn world(running: &Arc<Policy>, in_force: &Arc<Policy>) -> (Board, Snapshot) {
         labels: None,
         registry_error: None,
         rollout: Some(Arc::new(rollout)),
+        warnings: Vec::new(),
         removed: false,
     };
     let board = Board {

@@ -150,6 +150,7 @@ fn status(name: &str, phase: Phase) -> (PolicyName, Arc<PolicyStatus>) {
         labels: None,
         registry_error: None,
         rollout: Some(Arc::new(rollout)),
+        warnings: Vec::new(),
         removed: false,
     };
     (policy.name.clone(), Arc::new(status))

@@ -97,6 +97,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<SqliteStore>,
     /// The registry `ours`, without prompts.
     pub(crate) model: Arc<Model>,
+    pub(crate) ours: Arc<Langfuse>,
     clock: ManualClock,
     contract: Contract,
     running: Option<(oneshot::Sender<()>, JoinHandle<Controller>)>,
@@ -178,7 +179,10 @@ impl World {
             store: store.clone(),
             registries: BTreeMap::from([
                 (RegistryName::new("embedded").unwrap(), embedded),
-                (RegistryName::new("ours").unwrap(), ours as Arc<dyn Registry>),
+                (
+                    RegistryName::new("ours").unwrap(),
+                    ours.clone() as Arc<dyn Registry>,
+                ),
             ]),
             book: PolicyBook::of_folder(folder.path().to_owned()),
             clock: clock.clone(),
@@ -210,6 +214,7 @@ impl World {
         let app = Arc::new(app.with_langfuses(langfuses));
         let mut world = Self {
             model,
+            ours,
             front: router(app.clone()),
             app,
             store,

@@ -79,6 +79,39 @@ fn a_rollout_from_start_to_rollback() {
 }
 
 #[test]
+fn lint_asks_a_server_what_takes_in_a_label() {
+    let live = world();
+    live.run_reading(
+        "@@@langfusePrompt:name=team/greeting|label=production@@@ Yours",
+        "prompt create letter --text - --reason 'to write' --label production",
+    )
+    .good();
+    let file = live.folders.path().join("policies/greeting.yaml");
+    let file = file.to_str().unwrap();
+    let taken_in = |line: String| {
+        let problems = live.run(&line).json();
+        let problems = problems.as_array().unwrap().iter();
+        let found = problems.filter(|problem| problem["code"] == "SRN926");
+        found.cloned().collect::<Vec<Value>>()
+    };
+    assert_eq!(taken_in(format!("lint {file} --json")), [Value::Null; 0]);
+    let warned = taken_in(format!("lint {file} --json --server http://{}", live.address));
+    assert_eq!(warned.len(), 1);
+    assert_eq!(
+        warned[0]["message"],
+        "prompt `letter` (label `production`) takes in label `production`, and changes for all of its users when \
+         it moves"
+    );
+    assert_eq!(
+        (&warned[0]["line"], &warned[0]["length"]),
+        (&json!(8), &json!(10))
+    );
+    let away = live.run(&format!("lint {file} --server http://127.0.0.1:1"));
+    assert_eq!(away.code, 1);
+    assert!(away.stderr.contains("http://127.0.0.1:1"), "{}", away.page());
+}
+
+#[test]
 fn json_is_what_programs_need() {
     let live = world();
     let started = live

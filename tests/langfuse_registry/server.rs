@@ -14,7 +14,7 @@ use serin::ids::{Actor, Generation, Justification, Label, PromptName, RolloutId,
 use serin::registry::langfuse::transport::{Http, Keys, Method, Request as Asked};
 use serin::registry::langfuse::{Langfuse, Manner};
 use serin::registry::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError};
-use serin::rollout::LabelMove;
+use serin::rollout::{LabelMove, Parents};
 use serin::sim::langfuse::{Model, Outcome};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -227,6 +227,7 @@ impl World {
             to: version(to),
             rollout: RolloutId::new(17),
             generation: Generation::new(3),
+            parents: Parents::default(),
         };
         let why = MoveReason {
             actor: Actor::serin(),

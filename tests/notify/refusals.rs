@@ -189,6 +189,7 @@ fn shown(world: &World, troubles: Vec<Trouble>) -> String {
         labels: None,
         registry_error: None,
         rollout: None,
+        warnings: Vec::new(),
         removed: false,
     };
     let board = Board {

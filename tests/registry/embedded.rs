@@ -8,6 +8,8 @@ use serin::ids::{Label, PromptName, Version};
 use serin::prompt::{Draft, Evaluation, LabelChange, LabelRequest, PromptStore};
 use serin::registry::embedded::Embedded;
 use serin::registry::{Freshness, MoveOutcome, Registry, RegistryError};
+use serin::sim::faults::hazards::Hazards;
+use serin::sim::faults::registry::HazardousRegistry;
 use serin::store::sqlite::SqliteStore;
 use std::sync::Arc;
 
@@ -115,6 +117,23 @@ async fn what_is_polled_is_what_is_read() {
         world.registry.labels(&unknown, &wanted, Freshness::Now).await
     );
     assert!(matches!(polled, Err(RegistryError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn hazards_let_through_that_labels_are_about_to_be_polled() {
+    let world = crate::suite::world::<Stored>().await;
+    let behind: Arc<dyn Registry> = Arc::new(world.registry.clone());
+    let registry = HazardousRegistry::new(behind, Arc::<Hazards>::default());
+    let wanted = [label("canary")];
+    let polled = async || {
+        let labels = registry.labels(&prompt(), &wanted, Freshness::Polled).await;
+        labels.unwrap()[&wanted[0]].version.get()
+    };
+    registry.before_polling().await;
+    world.anna_moves(&wanted[0], Version::new(3).ok()).await;
+    assert_eq!(polled().await, 2, "what was announced is answered from memory");
+    registry.before_polling().await;
+    assert_eq!(polled().await, 3);
 }
 
 #[tokio::test]

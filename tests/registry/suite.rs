@@ -7,7 +7,7 @@ use serin::ids::{Actor, Generation, Justification, Label, MetricName, PromptName
 use serin::prompt::{Draft, Evaluation, LabelChange, Template};
 use serin::registry::in_memory::InMemory;
 use serin::registry::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError};
-use serin::rollout::LabelMove;
+use serin::rollout::{LabelMove, Parents};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A registry, and what people do to it behind Serin's back.
@@ -75,6 +75,7 @@ pub(crate) fn a_move(name: &str, from: Option<u32>, to: u32) -> LabelMove {
         to: version(to),
         rollout: RolloutId::new(17),
         generation: Generation::new(3),
+        parents: Parents::default(),
     }
 }
 
@@ -328,6 +329,24 @@ async fn a_move_that_somebody_undid_is_not_made_again<W: World>() {
     assert_eq!(shown(&world).await["production"], by(1, "anna"));
 }
 
+async fn what_takes_in_a_label_is_told_while_a_label_points_at_it<W: World>() {
+    let world: W = world().await;
+    let text = "@@@langfusePrompt:name=support/order status|label=production@@@ Anything else?";
+    world.create_version(draft(text)).await;
+    let parents = async || {
+        let all = world.registry().compositions().await.unwrap();
+        assert_eq!(all.gap, None);
+        all.parents(&BTreeSet::from([(prompt(), label("production"))]))
+    };
+    assert_eq!(parents().await, BTreeMap::new());
+    for to in [Some(version(4)), None, Some(version(4)), Some(version(1))] {
+        world.anna_moves(&label("beta"), to).await;
+        let found = to.filter(|to| *to == version(4));
+        let expected = found.map(|version| ((prompt(), label("beta")), version));
+        assert_eq!(parents().await, expected.into_iter().collect());
+    }
+}
+
 /// Runs the whole suite for a world, each test under its own name.
 macro_rules! suite {
     ($name:ident, $world:ty, [$($test:ident),* $(,)?]) => {
@@ -352,6 +371,7 @@ macro_rules! suite {
             older_generations_and_rollouts_are_refused,
             a_generation_that_found_everything_in_place_keeps_older_ones_out,
             a_move_that_somebody_undid_is_not_made_again,
+            what_takes_in_a_label_is_told_while_a_label_points_at_it,
         ]);
     };
 }

@@ -7,7 +7,7 @@ use serin::ids::{
     Actor, Arm, Cluster, Generation, Justification, MetricName, PolicyName, Revision, RolloutId, Tick,
     Version,
 };
-use serin::rollout::{Cause, Effect, LabelMove, Phase, RegistryCause, RolloutState, Transition};
+use serin::rollout::{Cause, Effect, LabelMove, Parents, Phase, RegistryCause, RolloutState, Transition};
 use serin::store::sqlite::SqliteStore;
 use serin::store::{Batch, BatchReceipt, Counted, NewRollout, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -213,8 +213,9 @@ pub(crate) fn new_rollout(policy: &str, effects: Vec<Effect>) -> NewRollout {
     }
 }
 
-/// A move of the treatment label, before the store fills in the rollout.
+/// A label move of a rollout, with which a label of another prompt changes.
 pub(crate) fn label_move(state: &RolloutState, label: &str, from: Option<u32>, to: u32) -> Effect {
+    let parent = ("page".parse().unwrap(), "live".parse().unwrap());
     Effect::MoveLabel(LabelMove {
         prompt: "greeting".parse().unwrap(),
         label: label.parse().unwrap(),
@@ -222,6 +223,7 @@ pub(crate) fn label_move(state: &RolloutState, label: &str, from: Option<u32>, t
         to: version(to),
         rollout: state.id,
         generation: state.generation.next(),
+        parents: Parents::new([parent], Some("there may be others")),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::cause::{CauseView, PhaseView};
 use super::evidence::AssessmentView;
+use super::parents::ParentsView;
 use super::{moment, number};
 use crate::api::schema::{ActorText, DnsLabel, LabelText, Moment, RolloutIdText, VersionNumber};
 use crate::rollout::{AuditEvent, AuditRecord, CacheOutcome, LabelMoveOutcome, NoticeOutcome, explain};
@@ -72,6 +73,8 @@ enum EventView {
         generation: u64,
         /// What came of it.
         outcome: OutcomeView,
+        /// Prompts that change with it, because their texts take the label in.
+        parents: ParentsView,
     },
     /// The registry was away for longer than a moment, or is back.
     Registry {
@@ -230,6 +233,7 @@ impl From<&AuditEvent> for EventView {
                 to: label_move.to.get(),
                 generation: label_move.generation.get(),
                 outcome: outcome.into(),
+                parents: (&label_move.parents).into(),
             },
             AuditEvent::Registry {
                 registry,

@@ -7,6 +7,7 @@ pub mod cause;
 pub mod compiled;
 pub mod evidence;
 pub mod observation;
+pub mod parents;
 pub mod policy;
 pub mod prompt;
 pub mod prompt_body;

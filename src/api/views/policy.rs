@@ -9,7 +9,7 @@ use crate::api::schema::{
 use crate::controller::PolicyStatus;
 use crate::policy::problem::{Problem, Severity};
 use crate::policy::{
-    AmountScale, Better, LatencyStatistic, Margin, Metric, MetricKind, Policy, Step, TimeUnit,
+    AmountScale, Better, LatencyStatistic, Margin, Metric, MetricKind, Policy, Step, TimeUnit, check,
 };
 use crate::rollout::{ObservedLabel, ObservedLabels};
 use jiff::{SignedDuration, Timestamp};
@@ -68,6 +68,8 @@ pub struct PolicyDetailView {
     policy: PolicyView,
     /// The file's text.
     source: String,
+    /// What is allowed and probably not meant: in the text, and by what the registry shows.
+    warnings: Vec<PolicyProblemView>,
 }
 
 /// A label, and where it points.
@@ -336,12 +338,22 @@ impl PolicyView {
     }
 }
 
+/// Warnings about the text that is in force, and about what its labels do.
+pub fn warnings(status: &PolicyStatus) -> Vec<Problem> {
+    let policy = &status.policy;
+    let checked = check::check(policy.name.as_str(), &policy.source);
+    let mut warnings = checked.map_or_else(|problems| problems, |sound| sound.warnings);
+    warnings.extend(status.warnings.iter().cloned());
+    warnings
+}
+
 impl PolicyDetailView {
     /// Shows a policy and its file as they stand at `now`.
     pub fn new(status: &PolicyStatus, now: Timestamp) -> Self {
         Self {
             policy: PolicyView::new(status, now),
             source: status.policy.source.to_string(),
+            warnings: warnings(status).iter().map(Into::into).collect(),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::document::{ApprovalDocument, METRICS_MAX, MetricDocument, SpecDocumen
 use super::problem::{Problem, Problems, Severity, Span};
 use super::quantity::{show_duration, show_hundredths};
 use super::{AnalysisRules, ArmLabels, Better, Metric, OnInconclusive, OnNoData, Policy, Role, document};
-use crate::ids::Exposure;
+use crate::ids::{Exposure, Label};
 
 mod assignment;
 pub(crate) use assignment::{scheme, sdks, targeting};
@@ -245,6 +245,27 @@ pub fn place_of_step(policy: &Policy, index: usize) -> Span {
     });
     let prompt = spec.and_then(|spec| spec.prompt.located());
     step.or(prompt.map(|prompt| prompt.span)).unwrap_or_default()
+}
+
+/// Warns that other prompts change with a label of the policy, as `told` says.
+pub fn taken_in(file: &str, policy: &Policy, label: &Label, told: String) -> Problem {
+    let mut ignored = Problems::of("");
+    let document = document::read(&policy.source, &mut ignored);
+    let spec = document.as_ref().and_then(|document| document.spec.value());
+    let arms = spec.and_then(|spec| spec.labels.value());
+    let arm = arms.and_then(|arms| match *label == policy.labels.control {
+        true => arms.control.located().map(|located| located.span),
+        false => arms.treatment.located().map(|located| located.span),
+    });
+    let prompt = spec.and_then(|spec| Some(spec.prompt.located()?.span));
+    Problem {
+        code: Code::LabelTakenIn.as_str(),
+        severity: Severity::Warning,
+        file: file.into(),
+        span: arm.or(prompt).unwrap_or_default(),
+        message: told,
+        help: Some("have them take in a version, or a label that no policy moves".to_owned()),
+    }
 }
 
 /// A key that decides which users are in which arm.

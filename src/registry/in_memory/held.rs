@@ -59,6 +59,10 @@ impl Held {
         found.ok_or_else(|| unknown(prompt, version))
     }
 
+    pub(super) fn versions(&self) -> &[PromptVersion] {
+        &self.versions
+    }
+
     pub(super) fn journal(&self) -> &[LabelChange] {
         &self.journal
     }

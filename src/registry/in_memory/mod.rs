@@ -7,11 +7,12 @@
 use super::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError, request_for};
 use crate::clock::ManualClock;
 use crate::ids::{Actor, Justification, Label, PromptName, Version};
+use crate::prompt::parents::Compositions;
 use crate::prompt::{Draft, Evaluation, LabelChange, LabelRequest, PromptError, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 mod faults;
 mod held;
@@ -236,6 +237,21 @@ impl Registry for InMemory {
         self.read(Call::Evaluations, prompt, |held| {
             Ok(held.version(prompt, version)?.evaluations.clone())
         })
+    }
+
+    /// Whatever the faults: what is not known changes nothing that is done.
+    async fn compositions(&self) -> Result<Arc<Compositions>, RegistryError> {
+        let state = self.state();
+        let mut all = Compositions::default();
+        for (prompt, held) in &state.prompts {
+            for version in held.versions() {
+                all.add_text(prompt, version.version, &version.draft.template);
+            }
+            for (label, state) in held.labels() {
+                all.add_label(prompt, &label, state.version);
+            }
+        }
+        Ok(Arc::new(all))
     }
 
     async fn move_label(

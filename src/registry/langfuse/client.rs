@@ -2,7 +2,7 @@
 
 use super::pace::{Pace, Urgency};
 use super::transport::{Method, NoReply, Reply, Request, Transport};
-use super::wire::{RateLimit, Refusal, Row};
+use super::wire::{List, Listed, RateLimit, Refusal, Row};
 use crate::clock::Clock;
 use crate::ids::{Label, PromptName, Version};
 use crate::prompt::composition::Which;
@@ -16,6 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const ANSWER_SHOWN_CHARS_MAX: usize = 200;
 /// The word by which Langfuse says that it has no such thing; another 404 comes from something else.
 const NOT_FOUND: &str = "LangfuseNotFoundError";
+
+/// Prompts on a page of the list; Langfuse gives no more at once.
+pub(super) const PAGE_PROMPTS: usize = 100;
 
 /// Asks one Langfuse.
 pub(super) struct Client {
@@ -89,6 +92,25 @@ impl Client {
         self.row(prompt, which, Form::Resolved, urgency).await
     }
 
+    /// A page of the list of prompts, from 1, and whether it is the last one.
+    pub(super) async fn page(&self, page: u32) -> Result<(Vec<Listed>, bool), RegistryError> {
+        let path = ["api", "public", "v2", "prompts"];
+        let request = Request {
+            method: Method::Get,
+            path: path.map(str::to_owned).to_vec(),
+            query: vec![("page", page.to_string()), ("limit", PAGE_PROMPTS.to_string())],
+            body: None,
+        };
+        self.admit(Urgency::Survey)?;
+        let reply = self.exchange(request).await.map_err(unanswered)?;
+        let list: List = self.expect(&reply)?;
+        let is_last = list
+            .meta
+            .total_pages
+            .map_or(list.data.len() < PAGE_PROMPTS, |pages| page >= pages);
+        Ok((list.data, is_last))
+    }
+
     async fn row(
         &self,
         prompt: &PromptName,
@@ -142,6 +164,12 @@ impl Client {
                 Err(error) => Change::Failed(error),
             },
         }
+    }
+
+    /// Whether a request may be made now.
+    pub(super) fn may_ask(&self, urgency: Urgency) -> bool {
+        let now = self.clock.now();
+        self.pace().would_admit(urgency, now)
     }
 
     fn admit(&self, urgency: Urgency) -> Result<(), RegistryError> {

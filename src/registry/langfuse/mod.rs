@@ -27,6 +27,7 @@ mod cache;
 mod client;
 pub mod pace;
 mod shelf;
+pub mod survey;
 pub mod transport;
 pub mod webhook;
 mod wire;
@@ -34,6 +35,7 @@ mod wire;
 use self::client::{Change, Client};
 use self::pace::Urgency;
 use self::shelf::Shelf;
+use self::survey::Survey;
 use self::transport::Transport;
 use self::wire::Row;
 use super::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError, Served};
@@ -41,6 +43,7 @@ use crate::clock::Clock;
 use crate::ids::{Actor, Label, PromptName, Version};
 use crate::prompt::composition::Which;
 use crate::prompt::labels::LATEST;
+use crate::prompt::parents::Compositions;
 use crate::prompt::{Evaluation, PromptVersion};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
@@ -105,6 +108,7 @@ pub struct Langfuse {
     client: Arc<Client>,
     manner: Manner,
     shelf: Arc<Shelf>,
+    survey: Survey,
     seen: Mutex<BTreeMap<(PromptName, Label), Seen>>,
 }
 
@@ -121,6 +125,7 @@ impl Langfuse {
         let client = Arc::new(Client::new(transport, clock, manner.requests_per_minute));
         Self {
             shelf: Arc::new(Shelf::new(Arc::clone(&client), manner.cache)),
+            survey: Survey::new(Arc::clone(&client)),
             client,
             manner,
             seen: Mutex::default(),
@@ -138,6 +143,12 @@ impl Langfuse {
     /// there are; the others when it cannot be read, and what was read is too old.
     pub async fn serve(&self, prompt: &PromptName, which: &Which) -> Result<Served, RegistryError> {
         self.shelf.serve(prompt, which).await
+    }
+
+    /// Looks for prompts that take in others, as far as the budget allows now; true when that is at an end
+    /// for [`survey::SURVEY_EVERY_SECONDS`]. To be called again and again.
+    pub async fn survey(&self) -> bool {
+        self.survey.go_on().await
     }
 
     /// Where a label points; none when no version holds it.
@@ -283,6 +294,11 @@ impl Registry for Langfuse {
         // Whoever looks next looks anew, whatever came of it.
         self.forget(prompt, label);
         outcome
+    }
+
+    /// What [`Langfuse::survey`] has found.
+    async fn compositions(&self) -> Result<Arc<Compositions>, RegistryError> {
+        Ok(self.survey.known())
     }
 
     fn late_moves_within(&self) -> Duration {

@@ -14,10 +14,14 @@ const REST_SECONDS: i64 = 5;
 const BURST_MINUTES: f64 = 1.0 / 6.0;
 /// Share of the burst that looks leave to label moves.
 const MOVE_RESERVE_RATIO: f64 = 0.25;
+/// Share of the burst that a survey leaves to looks and label moves.
+const LOOK_RESERVE_RATIO: f64 = 0.5;
 
 /// How much a request matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Urgency {
+    /// Nobody waits for it.
+    Survey,
     /// It can be made later.
     Look,
     /// A label moves, or somebody waits.
@@ -58,7 +62,7 @@ impl Pace {
             ));
         }
         let rest = self.rest.as_ref();
-        if urgency == Urgency::Look
+        if urgency != Urgency::Move
             && let Some((until, why)) = rest
             && ahead(Some(*until), now, REST_SECONDS).is_some()
         {
@@ -66,6 +70,7 @@ impl Pace {
         }
         self.fill(now);
         let reserve = match urgency {
+            Urgency::Survey => burst(self.per_minute) * LOOK_RESERVE_RATIO,
             Urgency::Look => burst(self.per_minute) * MOVE_RESERVE_RATIO,
             Urgency::Move => 0.0,
         };
@@ -77,6 +82,15 @@ impl Pace {
         }
         self.tokens -= 1.0;
         Ok(())
+    }
+
+    /// Whether a request would be admitted now; it is taken from no budget.
+    pub(super) fn would_admit(&mut self, urgency: Urgency, now: Timestamp) -> bool {
+        let is_admitted = self.admit(urgency, now).is_ok();
+        if is_admitted {
+            self.tokens += 1.0;
+        }
+        is_admitted
     }
 
     fn fill(&mut self, now: Timestamp) {
@@ -161,6 +175,14 @@ mod tests {
             4,
             "and goes on from there"
         );
+    }
+
+    #[test]
+    fn a_survey_leaves_a_reserve_to_looks() {
+        let mut pace = Pace::new(240);
+        assert_eq!(admitted(&mut pace, Urgency::Survey, at(0)), 20);
+        assert_eq!(admitted(&mut pace, Urgency::Look, at(0)), 10);
+        assert_eq!(admitted(&mut Pace::new(1), Urgency::Survey, at(0)), 2);
     }
 
     #[test]

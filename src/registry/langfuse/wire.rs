@@ -1,10 +1,12 @@
 //! What Langfuse sends, and how it reads as Serin's own.
 
 use crate::ids::{Actor, Justification, PromptName, Version};
+use crate::prompt::composition::{Reference, references};
 use crate::prompt::{ChatItem, Draft, PromptVersion, Template};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Shown as the author of a version that does not say whose it is.
 const AUTHOR_UNKNOWN: &str = "langfuse";
@@ -42,6 +44,33 @@ pub(super) struct Row {
     commit_message: Option<String>,
 }
 
+/// A page of the list of prompts.
+#[derive(Debug, Deserialize)]
+pub(super) struct List {
+    pub(super) data: Vec<Listed>,
+    #[serde(default)]
+    pub(super) meta: ListMeta,
+}
+
+/// What a page says of the whole list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ListMeta {
+    pub(super) total_pages: Option<u32>,
+}
+
+/// A prompt as the list shows it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Listed {
+    pub(super) name: String,
+    /// Those of all versions: who holds which is not told.
+    #[serde(default)]
+    pub(super) labels: Vec<String>,
+    #[serde(default)]
+    pub(super) last_updated_at: Option<String>,
+}
+
 /// A refusal. Its `error` is a word, or the list of what the schema check found; a rate limit has
 /// `details` instead.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -66,6 +95,14 @@ impl Row {
     /// The number of the version; none of its own is 0.
     pub(super) fn number(&self) -> Result<Version, String> {
         Version::new(self.version).map_err(|_| format!("prompt `{}` has a version 0 there", self.name))
+    }
+
+    /// The prompts that the text takes in, or what cannot be understood of it.
+    pub(super) fn references(&self) -> Result<BTreeSet<Reference>, String> {
+        let template = template(self.kind.as_deref(), self.prompt.clone());
+        let template =
+            template.map_err(|why| format!("version {} of prompt `{}` {why}", self.version, self.name))?;
+        Ok(references(&template))
     }
 
     /// The row as Serin's own, or what cannot be understood of it.

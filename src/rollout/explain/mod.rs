@@ -4,8 +4,9 @@
 //! same everywhere. Sentences begin in lower case and have no full stop: they stand after a colon.
 
 use super::{
-    ApprovalPoint, Approvers, AuditEvent, CacheOutcome, Cause, EvaluationState, ForeignMove, LabelMove,
-    LabelMoveOutcome, NoticeOutcome, Phase, PolicyCause, RegistryCause, Resumable, StayReason, VerdictCause,
+    ApprovalPoint, Approvers, AuditEvent, CacheOutcome, Cause, Effect, EvaluationState, ForeignMove,
+    LabelMove, LabelMoveOutcome, NoticeOutcome, Phase, PolicyCause, RegistryCause, Resumable, StayReason,
+    VerdictCause,
 };
 use crate::analysis::{Blame, Mismatch, MismatchOf, Versus};
 use crate::ids::{Actor, Version};
@@ -307,12 +308,19 @@ pub fn event(event: &AuditEvent) -> String {
             } else {
                 format!("{from} → {to}")
             };
-            format!("{way}: {}", cause(&transition.cause))
+            let mut text = format!("{way}: {}", cause(&transition.cause));
+            for effect in &transition.effects {
+                if let Effect::MoveLabel(label_move) = effect {
+                    text.push_str(&parents::clause(label_move));
+                }
+            }
+            text
         }
         AuditEvent::LabelMove { label_move, outcome } => {
             let LabelMove { label, from, to, .. } = label_move;
             let moved = format!("label `{label}` from {} to version {to}", version(*from));
-            format!("{moved}: {}", self::outcome(outcome))
+            let too = parents::clause(label_move);
+            format!("{moved}: {}{too}", self::outcome(outcome))
         }
         AuditEvent::Registry {
             registry,
@@ -424,5 +432,6 @@ pub fn span(length: SignedDuration) -> String {
     shown.join(" ")
 }
 
+pub mod parents;
 #[cfg(test)]
 mod tests;

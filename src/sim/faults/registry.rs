@@ -2,9 +2,10 @@
 
 use super::hazards::{Hazards, Strike};
 use crate::controller::ControllerHandle;
-use crate::ids::{Exposure, Label, PromptName, Version};
+use crate::ids::{Actor, Exposure, Label, PromptName, Version};
+use crate::prompt::parents::Compositions;
 use crate::prompt::{Evaluation, PromptVersion};
-use crate::registry::{Freshness, LabelState, MoveOutcome, MoveReason, Registry, RegistryError};
+use crate::registry::{Freshness, LabelState, MoveOutcome, MoveReason, Moved, Registry, RegistryError};
 use crate::rollout::LabelMove;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -116,9 +117,23 @@ impl Registry for HazardousRegistry {
         answer
     }
 
+    async fn before_polling(&self) -> Moved {
+        self.hazards.point().await;
+        let answer = self.behind().before_polling().await;
+        self.hazards.point().await;
+        answer
+    }
+
     async fn version(&self, prompt: &PromptName, version: Version) -> Result<PromptVersion, RegistryError> {
         self.hazards.point().await;
         let answer = self.behind().version(prompt, version).await;
+        self.hazards.point().await;
+        answer
+    }
+
+    async fn author(&self, prompt: &PromptName, version: Version) -> Result<Option<Actor>, RegistryError> {
+        self.hazards.point().await;
+        let answer = self.behind().author(prompt, version).await;
         self.hazards.point().await;
         answer
     }
@@ -150,6 +165,13 @@ impl Registry for HazardousRegistry {
         if silence == Some(Strike::AfterCall) {
             std::future::pending::<()>().await;
         }
+        answer
+    }
+
+    async fn compositions(&self) -> Result<Arc<Compositions>, RegistryError> {
+        self.hazards.point().await;
+        let answer = self.behind().compositions().await;
+        self.hazards.point().await;
         answer
     }
 

@@ -2,6 +2,7 @@
 
 use super::hazards::{Hazards, Strike};
 use crate::ids::{Actor, CacheName, Label, PolicyName, PromptName, Revision, RolloutId, Tick, Version};
+use crate::prompt::parents::Compositions;
 use crate::prompt::{
     Draft, Evaluation, LabelChange, LabelRequest, Moved, PromptError, PromptStore, PromptSummary,
     PromptVersion, Withdrawal,
@@ -215,6 +216,10 @@ impl PromptStore for HazardousStore {
 
     async fn moved_since(&self, after: u64, prompts_max: usize) -> Result<Option<Moved>, PromptError> {
         self.behind.moved_since(after, prompts_max).await
+    }
+
+    async fn compositions(&self, known: Option<u64>) -> Result<Option<(u64, Compositions)>, PromptError> {
+        self.behind.compositions(known).await
     }
 
     async fn protect_label(

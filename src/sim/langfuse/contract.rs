@@ -185,8 +185,10 @@ fn list(held: &Held, request: &Request) -> Reply {
         let labels: BTreeSet<&String> = rows.iter().flat_map(|row| &row.labels).collect();
         let versions: Vec<u32> = rows.iter().map(|row| row.version).collect();
         if !versions.is_empty() {
+            let updated = rows.iter().map(|row| row.updated_at).max().unwrap_or_default();
             found.push(json!({
                 "name": name, "type": "text", "versions": versions, "labels": labels, "tags": [], "lastConfig": {},
+                "lastUpdatedAt": updated.to_string(),
             }));
         }
     }

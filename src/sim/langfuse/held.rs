@@ -12,7 +12,7 @@ pub(super) struct Row {
     pub(super) prompt: Value,
     pub(super) labels: BTreeSet<String>,
     created_at: Timestamp,
-    updated_at: Timestamp,
+    pub(super) updated_at: Timestamp,
 }
 
 /// A label that came to point elsewhere.

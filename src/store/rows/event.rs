@@ -1,16 +1,15 @@
 //! Audit events as JSON: transitions with the whole state after them, label moves, refused commands.
 
 use super::assessment::AssessmentRow;
+use super::label_move::{LabelMoveRow, OutcomeRow};
 use super::notice::{NoticeOutcomeRow, NoticeRow};
 use super::phase::{ApprovalRow, CauseRow, PhaseRow};
 use super::{Number, Text, corrupt};
 use crate::ids::{
-    Actor, CacheName, Generation, Justification, Label, PolicyName, PromptName, RegistryName, Revision,
-    RolloutId,
+    Actor, CacheName, Generation, Justification, Label, PolicyName, RegistryName, Revision, RolloutId,
 };
 use crate::rollout::{
-    Approval, AuditEvent, CacheOutcome, Command, Effect, LabelMove, LabelMoveOutcome, Objection, Refusal,
-    RolloutState, Transition, Verb,
+    Approval, AuditEvent, CacheOutcome, Command, Effect, Objection, Refusal, RolloutState, Transition, Verb,
 };
 use crate::store::StoreError;
 use base64::Engine as _;
@@ -307,79 +306,6 @@ impl From<EffectRow> for Effect {
         match row {
             EffectRow::MoveLabel(label_move) => Self::MoveLabel(label_move.into()),
             EffectRow::Notify(notice) => Self::Notify(notice.into()),
-        }
-    }
-}
-
-/// A [`LabelMove`].
-#[derive(Debug, Serialize, Deserialize)]
-pub(in crate::store) struct LabelMoveRow {
-    prompt: Text<PromptName>,
-    label: Text<Label>,
-    from: Option<Number>,
-    to: Number,
-    rollout: Text<RolloutId>,
-    generation: u64,
-}
-
-impl From<&LabelMove> for LabelMoveRow {
-    fn from(label_move: &LabelMove) -> Self {
-        Self {
-            prompt: Text(label_move.prompt.clone()),
-            label: Text(label_move.label.clone()),
-            from: label_move.from.map(Number),
-            to: Number(label_move.to),
-            rollout: Text(label_move.rollout),
-            generation: label_move.generation.get(),
-        }
-    }
-}
-
-impl From<LabelMoveRow> for LabelMove {
-    fn from(row: LabelMoveRow) -> Self {
-        Self {
-            prompt: row.prompt.0,
-            label: row.label.0,
-            from: row.from.map(|from| from.0),
-            to: row.to.0,
-            rollout: row.rollout.0,
-            generation: Generation::new(row.generation),
-        }
-    }
-}
-
-/// A [`LabelMoveOutcome`].
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "camelCase")]
-pub(in crate::store) enum OutcomeRow {
-    Confirmed,
-    Foreign { found: Option<Number> },
-    Superseded,
-    Failed { error: String },
-}
-
-impl From<&LabelMoveOutcome> for OutcomeRow {
-    fn from(outcome: &LabelMoveOutcome) -> Self {
-        match outcome {
-            LabelMoveOutcome::Confirmed => Self::Confirmed,
-            LabelMoveOutcome::Foreign { found } => Self::Foreign {
-                found: found.map(Number),
-            },
-            LabelMoveOutcome::Superseded => Self::Superseded,
-            LabelMoveOutcome::Failed { error } => Self::Failed { error: error.clone() },
-        }
-    }
-}
-
-impl From<OutcomeRow> for LabelMoveOutcome {
-    fn from(row: OutcomeRow) -> Self {
-        match row {
-            OutcomeRow::Confirmed => Self::Confirmed,
-            OutcomeRow::Foreign { found } => Self::Foreign {
-                found: found.map(|found| found.0),
-            },
-            OutcomeRow::Superseded => Self::Superseded,
-            OutcomeRow::Failed { error } => Self::Failed { error },
         }
     }
 }

@@ -1,5 +1,6 @@
 use super::assessment::AssessmentRow;
 use super::event::EventRow;
+use super::label_move::strategies::label_move;
 use super::notice::strategies::{notice, notice_outcome};
 use super::phase::PhaseRow;
 use super::prompt::{DraftRow, ScoresRow};
@@ -299,21 +300,6 @@ fn mismatch() -> impl Strategy<Value = Mismatch> {
         expected,
         since,
     })
-}
-
-fn label_move() -> impl Strategy<Value = LabelMove> {
-    let label = name::<Label>();
-    let versions = (option::of(version()), version());
-    (name(), label, versions, rollout(), any::<u64>()).prop_map(
-        |(prompt, label, (from, to), rollout, generation)| LabelMove {
-            prompt,
-            label,
-            from,
-            to,
-            rollout,
-            generation: Generation::new(generation),
-        },
-    )
 }
 
 fn transition() -> impl Strategy<Value = Transition> {

@@ -139,15 +139,17 @@ fn follow_journal(connection: &Connection, cache: &CacheName, cursor: i64) -> Re
         ])?;
     }
     // A prompt that takes in another by its label has changed with it.
-    for parent in composed::depending(connection, &moved)? {
-        upsert.execute(params![
-            cache.as_str(),
-            RegistryName::EMBEDDED,
-            parent.prompt.as_str(),
-            parent.label.as_str(),
-            parent.version,
-            at
-        ])?;
+    if !moved.is_empty() {
+        for ((prompt, label), version) in composed::all(connection)?.parents(&moved) {
+            upsert.execute(params![
+                cache.as_str(),
+                RegistryName::EMBEDDED,
+                prompt.as_str(),
+                label.as_str(),
+                version.get(),
+                at
+            ])?;
+        }
     }
     Ok(reached)
 }

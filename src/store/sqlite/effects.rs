@@ -3,7 +3,8 @@
 use super::audit;
 use crate::ids::{Generation, RolloutId};
 use crate::rollout::{AuditEvent, Effect, LabelMove, LabelMoveOutcome};
-use crate::store::rows::{self, event::OutcomeRow};
+use crate::store::rows;
+use crate::store::rows::label_move::{OutcomeRow, ParentsRow};
 use crate::store::{EffectId, PendingEffect, StoreError};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -16,8 +17,8 @@ pub(super) fn add(
 ) -> Result<Vec<PendingEffect>, StoreError> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO effects
-         (rollout, generation, prompt, label, from_version, to_version, attempts, finished)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0)",
+         (rollout, generation, prompt, label, from_version, to_version, attempts, finished, parents)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7)",
     )?;
     let mut pending = Vec::with_capacity(effects.len());
     for effect in effects {
@@ -32,7 +33,8 @@ pub(super) fn add(
             label_move.prompt.as_str(),
             label_move.label.as_str(),
             label_move.from.map(|from| from.get()),
-            label_move.to.get()
+            label_move.to.get(),
+            parents(label_move)?
         ])?;
         pending.push(PendingEffect {
             id: EffectId(rows::natural("an effect's number", id)?),
@@ -46,7 +48,7 @@ pub(super) fn add(
 /// Every effect that is not finished, oldest first.
 pub(super) fn unfinished(connection: &Connection) -> Result<Vec<PendingEffect>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, rollout, generation, prompt, label, from_version, to_version, attempts
+        "SELECT id, rollout, generation, prompt, label, from_version, to_version, attempts, parents
          FROM effects WHERE finished = 0 ORDER BY id",
     )?;
     let mut found = statement.query([])?;
@@ -57,8 +59,19 @@ pub(super) fn unfinished(connection: &Connection) -> Result<Vec<PendingEffect>, 
     Ok(pending)
 }
 
+/// Nothing where nothing else changes, as nearly everywhere.
+fn parents(label_move: &LabelMove) -> Result<Option<String>, StoreError> {
+    let row = ParentsRow::from(&label_move.parents);
+    (!row.is_none()).then(|| rows::encode(&row)).transpose()
+}
+
 fn read(row: &Row<'_>) -> Result<PendingEffect, StoreError> {
     let from: Option<i64> = row.get(5)?;
+    let parents: Option<ParentsRow> = row
+        .get_ref(8)?
+        .as_str_or_null()?
+        .map(|text| rows::decode("what a label changes", text))
+        .transpose()?;
     Ok(PendingEffect {
         id: EffectId(rows::natural("an effect's number", row.get(0)?)?),
         label_move: LabelMove {
@@ -68,6 +81,7 @@ fn read(row: &Row<'_>) -> Result<PendingEffect, StoreError> {
             label: rows::parse("a label", row.get_ref(4)?.as_str()?)?,
             from: from.map(rows::version).transpose()?,
             to: rows::version(row.get(6)?)?,
+            parents: parents.unwrap_or_default().into(),
         },
         attempts: row.get(7)?,
     })
@@ -115,7 +129,7 @@ struct Stored {
 
 fn find(connection: &Connection, id: EffectId) -> Result<Option<Stored>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, rollout, generation, prompt, label, from_version, to_version, attempts,
+        "SELECT id, rollout, generation, prompt, label, from_version, to_version, attempts, parents,
                 finished, outcome
          FROM effects WHERE id = ?1",
     )?;
@@ -125,8 +139,8 @@ fn find(connection: &Connection, id: EffectId) -> Result<Option<Stored>, StoreEr
         .map(|row| {
             Ok(Stored {
                 effect: read(row)?,
-                finished: row.get(8)?,
-                outcome: row.get(9)?,
+                finished: row.get(9)?,
+                outcome: row.get(10)?,
             })
         })
         .transpose()

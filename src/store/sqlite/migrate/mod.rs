@@ -51,6 +51,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "0009_notices",
         sql: include_str!("../../migrations/0009_notices.sql"),
     },
+    Migration {
+        name: "0010_parents",
+        sql: include_str!("../../migrations/0010_parents.sql"),
+    },
 ];
 
 /// Applies what is missing, each migration in its own transaction.

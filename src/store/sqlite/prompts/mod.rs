@@ -1,8 +1,9 @@
 //! Prompts of the embedded registry: immutable versions, labels, and the journal of their moves.
 
 use super::queue::Lane;
-use super::{SqliteStore, page};
+use super::{SqliteStore, composed, page};
 use crate::ids::{Actor, Label, PromptName, Version};
+use crate::prompt::parents::Compositions;
 use crate::prompt::{
     Draft, Evaluation, LabelChange, LabelRequest, Moved, PromptError, PromptStore, PromptSummary,
     PromptVersion, Withdrawal,
@@ -110,6 +111,11 @@ impl PromptStore for SqliteStore {
 
     async fn moved_since(&self, after: u64, prompts_max: usize) -> Result<Option<Moved>, PromptError> {
         self.read(move |connection| Ok(moved::since(connection, after, prompts_max)?))
+            .await
+    }
+
+    async fn compositions(&self, known: Option<u64>) -> Result<Option<(u64, Compositions)>, PromptError> {
+        self.read(move |connection| Ok(composed::since(connection, known)?))
             .await
     }
 

@@ -23,6 +23,8 @@ mod elsewhere;
 mod events;
 #[path = "api/front.rs"]
 mod front;
+#[path = "api/fallbacks.rs"]
+mod fallbacks;
 #[path = "api/gateway.rs"]
 mod gateway;
 #[path = "api/groups.rs"]

@@ -186,6 +186,7 @@ async fn record(treatment_score: f64, naming: Naming, silence: std::ops::Range<u
         AuditEvent::LabelMove { .. }
         | AuditEvent::Registry { .. }
         | AuditEvent::Cache { .. }
+        | AuditEvent::Fallback(_)
         | AuditEvent::Notice { .. }
         | AuditEvent::Refused { .. } => None,
     };

@@ -12,6 +12,7 @@ mod edge;
 mod etag;
 mod events;
 mod extract;
+mod fallbacks;
 mod flagd;
 mod follow;
 mod front;

@@ -2,6 +2,7 @@
 //! Langfuse through a cache.
 
 use super::App;
+use super::fallbacks::Wanted;
 use super::langfuse::composition;
 use super::problem::{Code, Problem};
 use super::prompts::LABEL_DEFAULT;
@@ -17,6 +18,7 @@ use crate::prompt::labels::LATEST;
 use crate::prompt::template::contract;
 use crate::prompt::{PromptError, PromptSummary, PromptVersion};
 use crate::registry::{ReadFrom, RegistryError};
+use crate::rollout::fallback::FallbackKind;
 use crate::targeting::Attributes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
@@ -52,9 +54,25 @@ pub(super) struct Resolved {
     labels: Vec<String>,
     source: ReadFrom,
     age: Duration,
+    /// The label that it was asked for by.
+    label: Option<Label>,
+    /// The policy that assigned its user.
+    policy: Option<PolicyName>,
 }
 
 impl Resolved {
+    /// Counts and notes that it cannot be given after all.
+    pub(super) fn refused(&self, app: &App, problem: &Problem) {
+        count(app, &self.registry, problem);
+        let wanted = Wanted {
+            registry: &self.registry,
+            prompt: &self.version.prompt,
+            label: self.label.as_ref(),
+            policy: self.policy.as_ref(),
+        };
+        wanted.note_refusal(app, problem);
+    }
+
     /// Where it was read.
     pub(super) fn reading(&self) -> ReadingView {
         ReadingView {
@@ -89,6 +107,8 @@ struct Read {
     labels: Vec<String>,
     source: ReadFrom,
     age: Duration,
+    /// Why it could not be read anew.
+    failure: Option<RegistryError>,
 }
 
 /// The version that is asked for; each answer and each refusal is counted.
@@ -105,14 +125,15 @@ pub(super) async fn resolve(app: &App, prompt: &PromptName, asked: Asked<'_>) ->
     if asked.policy.is_some() && asked.user.is_none() {
         return Err(Problem::new(Code::UnclearVersion, "`policy` goes with `user`"));
     }
-    let (mut assignment, mut registry) = (None, asked.registry.clone());
+    let (mut assignment, mut policy, mut registry) = (None, None, asked.registry.clone());
     let (which, by_label) = match (asked.version, asked.user) {
         (Some(version), _) => (Which::Version(version), None),
         (None, Some(user)) => {
             let user = UserKey::new(user)
                 .map_err(|refused| Problem::new(asked.refusal, format!("`user` {}", refused.rule())))?;
             let (assigned, of) = assigned(app, prompt, &asked, user)?;
-            registry = Some(of);
+            policy = Some(of.name.clone());
+            registry = Some(of.registry.clone());
             let label = field("label", Label::new(&assigned.label))?;
             let known = assigned.version.and_then(|number| Version::new(number).ok());
             assignment = Some(assigned);
@@ -133,15 +154,28 @@ pub(super) async fn resolve(app: &App, prompt: &PromptName, asked: Asked<'_>) ->
         Some(registry) => registry,
         None => field("registry", RegistryName::new(RegistryName::EMBEDDED))?,
     };
+    let wanted = Wanted {
+        registry: &registry,
+        prompt,
+        label: by_label.as_ref(),
+        policy: policy.as_ref(),
+    };
     let Read {
         version,
         labels,
         source,
         age,
+        failure,
     } = read(app, &registry, prompt, &which)
         .await
-        .inspect_err(|problem| count(app, &registry, problem))?;
+        .inspect_err(|problem| {
+            count(app, &registry, problem);
+            wanted.note_refusal(app, problem);
+        })?;
     app.telemetry.prompt_read(&registry, source.as_str());
+    if let Some(failure) = failure {
+        wanted.note(app, FallbackKind::Stale, &failure.to_string());
+    }
     Ok(Resolved {
         span_attributes: SpanAttributesView::new(prompt, version.version, by_label.as_ref()),
         version,
@@ -150,6 +184,8 @@ pub(super) async fn resolve(app: &App, prompt: &PromptName, asked: Asked<'_>) ->
         labels,
         source,
         age,
+        label: by_label,
+        policy,
     })
 }
 
@@ -186,6 +222,7 @@ async fn read(
         version: Arc::unwrap_or_clone(served.version),
         source: served.source,
         age: served.age,
+        failure: served.failure,
     })
 }
 
@@ -207,6 +244,7 @@ async fn embedded(app: &App, prompt: &PromptName, which: &Which) -> Result<Read,
         labels: labels.map(|(label, _)| label.to_string()).collect(),
         source: ReadFrom::Registry,
         age: Duration::ZERO,
+        failure: None,
     })
 }
 
@@ -222,13 +260,13 @@ pub(super) fn labelled(summary: &PromptSummary, label: &Label) -> Result<Version
     }
 }
 
-/// What the one policy that steers the prompt assigns, and where that policy's prompt is.
+/// What the one policy that steers the prompt assigns, and that policy.
 fn assigned(
     app: &App,
     prompt: &PromptName,
     asked: &Asked<'_>,
     user: UserKey<'_>,
-) -> Result<(AssignmentView<'static>, RegistryName), Problem> {
+) -> Result<(AssignmentView<'static>, Arc<Policy>), Problem> {
     let board = app.controller.board();
     let steers = |policy: &Policy| {
         let is_there = |registry: &RegistryName| policy.registry == *registry;
@@ -245,7 +283,7 @@ fn assigned(
                 ..Who::from(user)
             };
             let view = super::assignments::view(app, &snapshot, name.as_str(), who)?;
-            Ok((view.into_owned(), status.policy.registry.clone()))
+            Ok((view.into_owned(), Arc::clone(&status.policy)))
         }
         (Some((first, _)), Some((second, _))) => Err(Problem::new(
             Code::SeveralPolicies,

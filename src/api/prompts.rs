@@ -267,13 +267,11 @@ async fn compiled(
     };
     let resolved = resolve(&app, &prompt, asked).await?;
     let (headers, reading) = (resolved.headers(), resolved.reading());
-    let draft = resolved.version.draft;
-    let filled = compile(&draft.template, &body.variables, &body.placeholders)
+    let template = &resolved.version.draft.template;
+    let filled = compile(template, &body.variables, &body.placeholders)
         .map_err(mismatch)
-        .inspect_err(|problem| {
-            let word = problem.code().as_str();
-            app.telemetry.prompt_refused(&resolved.registry, word);
-        })?;
+        .inspect_err(|problem| resolved.refused(&app, problem))?;
+    let draft = resolved.version.draft;
     let view = CompiledView {
         name: prompt.to_string(),
         version: resolved.version.version.get(),

@@ -168,6 +168,7 @@ async fn last_assessment(app: &App, rollout: RolloutId) -> Result<Option<Assessm
                 AuditEvent::LabelMove { .. }
                 | AuditEvent::Registry { .. }
                 | AuditEvent::Cache { .. }
+                | AuditEvent::Fallback(_)
                 | AuditEvent::Notice { .. }
                 | AuditEvent::Refused { .. } => {}
             }

@@ -8,6 +8,7 @@ mod caches;
 mod composed;
 mod control;
 mod execute;
+mod fallbacks;
 mod labels;
 mod outages;
 mod publish;
@@ -23,12 +24,14 @@ pub use control::{Controller, Parts};
 use crate::analysis::Assessment;
 use crate::assignment::snapshot::Snapshot;
 use crate::ids::{
-    Actor, CacheName, Exposure, Justification, PolicyName, PromptName, RegistryName, RolloutId, Tick, Version,
+    Actor, CacheName, Exposure, Justification, Label, PolicyName, PromptName, RegistryName, RolloutId, Tick,
+    Version,
 };
 use crate::policy::Policy;
 use crate::policy::problem::Problem;
 use crate::registry::RegistryError;
 use crate::rollout::aftermath::Aftermath;
+use crate::rollout::fallback::FallbackKind;
 use crate::rollout::{Command, ObservedLabels, Refusal, RolloutState, StayReason};
 use crate::store::{FailingNotices, StoreError};
 use arc_swap::ArcSwap;
@@ -134,6 +137,7 @@ pub struct ControllerHandle {
     changes: watch::Receiver<u64>,
     caches: caches::Shown,
     failing: Arc<ArcSwap<Vec<FailingNotices>>>,
+    fallbacks: fallbacks::Noted,
 }
 
 /// Requests that may wait for the controller at once.
@@ -177,6 +181,7 @@ pub struct ControllerSide {
     changes: watch::Sender<u64>,
     caches: caches::Shown,
     failing: Arc<ArcSwap<Vec<FailingNotices>>>,
+    fallbacks: fallbacks::Noted,
 }
 
 /// Both ends of a controller, with an empty board and an empty snapshot.
@@ -187,6 +192,7 @@ pub fn channel() -> (ControllerHandle, ControllerSide) {
     let snapshot = Arc::new(ArcSwap::default());
     let caches = caches::Shown::default();
     let failing = Arc::new(ArcSwap::default());
+    let fallbacks = fallbacks::Noted::default();
     let handle = ControllerHandle {
         requests: sender,
         board: Arc::clone(&board),
@@ -194,6 +200,7 @@ pub fn channel() -> (ControllerHandle, ControllerSide) {
         changes,
         caches: Arc::clone(&caches),
         failing: Arc::clone(&failing),
+        fallbacks: fallbacks.clone(),
     };
     let side = ControllerSide {
         requests,
@@ -202,6 +209,7 @@ pub fn channel() -> (ControllerHandle, ControllerSide) {
         changes: changed,
         caches,
         failing,
+        fallbacks,
     };
     (handle, side)
 }
@@ -322,6 +330,19 @@ impl ControllerHandle {
     /// Shows notifications that are not taken, as troubles on the board from its next change on.
     pub fn show_failing_notices(&self, failing: Vec<FailingNotices>) {
         self.failing.store(Arc::new(failing));
+    }
+
+    /// Notes that an application did not get the prompt that it asked for, which a policy steers, by the
+    /// policy's label or by a version; the history tells of it with the next tick. It waits for nothing.
+    pub fn note_fallback(
+        &self,
+        policy: &PolicyName,
+        prompt: &PromptName,
+        label: Option<&Label>,
+        what: (FallbackKind, &str),
+        now: Timestamp,
+    ) {
+        self.fallbacks.note(policy, prompt, label, what, now);
     }
 
     fn send(&self, request: Request) -> Result<(), CommandError> {

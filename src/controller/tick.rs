@@ -36,7 +36,11 @@ impl Controller {
         }
         self.rest(&due);
         // Before the acts: a registry that is back is told of before what it was waited for.
-        for done in [self.tell_outages(now).await, self.act(now).await] {
+        for done in [
+            self.tell_outages(now).await,
+            self.tell_fallbacks(now).await,
+            self.act(now).await,
+        ] {
             if let Err(error) = done {
                 self.note_store_trouble(&error).await;
             }

@@ -27,6 +27,7 @@ impl<'a> Told<'a> {
             AuditEvent::LabelMove { .. }
             | AuditEvent::Registry { .. }
             | AuditEvent::Cache { .. }
+            | AuditEvent::Fallback(_)
             | AuditEvent::Notice { .. }
             | AuditEvent::Refused { .. } => {
                 return None;

@@ -111,6 +111,8 @@ pub struct Served {
     pub source: ReadFrom,
     /// How long ago it was read.
     pub age: Duration,
+    /// Why it could not be read anew just before.
+    pub failure: Option<RegistryError>,
 }
 
 /// Where an answer comes from.

@@ -1,5 +1,6 @@
 //! What is kept of a rollout: its history, and how far its evidence has been read.
 
+use super::fallback::Fallback;
 use super::{Command, LabelMove, Notice, NoticeOutcome, Refusal, Transition};
 use crate::ids::{CacheName, Label, PolicyName, RegistryName, RolloutId, Tick, Version};
 use jiff::Timestamp;
@@ -51,6 +52,8 @@ pub enum AuditEvent {
         /// What came of it.
         outcome: CacheOutcome,
     },
+    /// Applications were not served as usual, or are again.
+    Fallback(Fallback),
     /// A notification was tried, and this came of it.
     Notice {
         /// The notification.

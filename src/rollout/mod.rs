@@ -19,6 +19,7 @@ mod command;
 pub mod course;
 pub mod decide;
 pub mod explain;
+pub mod fallback;
 mod label_move;
 pub mod notice;
 pub mod route;

@@ -146,6 +146,7 @@ impl World {
             | AuditEvent::LabelMove { .. }
             | AuditEvent::Registry { .. }
             | AuditEvent::Cache { .. }
+            | AuditEvent::Fallback(_)
             | AuditEvent::Refused { .. } => None,
         });
         told.collect()

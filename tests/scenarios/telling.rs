@@ -282,6 +282,7 @@ fn told(record: &AuditRecord) -> String {
         | AuditEvent::LabelMove { .. }
         | AuditEvent::Registry { .. }
         | AuditEvent::Cache { .. }
+        | AuditEvent::Fallback(_)
         | AuditEvent::Notice { .. }
         | AuditEvent::Refused { .. } => explain::event(&record.event),
     };

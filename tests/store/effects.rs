@@ -35,6 +35,7 @@ async fn outcomes(world: &World, effect: &PendingEffect) -> Vec<LabelMoveOutcome
             AuditEvent::Moved(_)
             | AuditEvent::Registry { .. }
             | AuditEvent::Cache { .. }
+            | AuditEvent::Fallback(_)
             | AuditEvent::Notice { .. }
             | AuditEvent::Refused { .. } => None,
         })

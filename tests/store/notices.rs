@@ -122,6 +122,7 @@ async fn outcomes_are_in_the_history_and_the_first_end_is_the_last() {
                 | AuditEvent::LabelMove { .. }
                 | AuditEvent::Registry { .. }
                 | AuditEvent::Cache { .. }
+                | AuditEvent::Fallback(_)
                 | AuditEvent::Refused { .. } => None,
             })
             .collect();

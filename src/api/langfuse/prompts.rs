@@ -8,6 +8,7 @@ use super::refusal::Refusal;
 use super::request::{Body, Params};
 use crate::api::App;
 use crate::api::access::{Assign, Needs, Operate};
+use crate::api::fallbacks::Wanted;
 use crate::api::problem::Code;
 use crate::api::prompt_labels::refuse_guarded;
 use crate::api::prompt_reading::labelled;
@@ -16,6 +17,7 @@ use crate::prompt::composition::{Which, references};
 use crate::prompt::labels::LATEST;
 use crate::prompt::{LabelRequest, PromptError, PromptSummary, PromptVersion};
 use crate::registry::ReadFrom;
+use crate::rollout::fallback::FallbackKind;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -49,6 +51,7 @@ pub(super) async fn fetch(
         None => {
             let code = number.map_or(Code::UnknownLabel, |_| Code::UnknownVersion);
             app.telemetry.prompt_refused(&registry, code.as_str());
+            note_missing(&app, &registry, &prompt, number, label.unwrap_or(LABEL_DEFAULT));
             missing()
         }
     })?;
@@ -61,6 +64,20 @@ pub(super) async fn fetch(
     };
     let tags = tags(&app, &version, &summary).await?;
     Ok(Json(PromptView::new(version, &summary, tags, composed)))
+}
+
+/// Notes that a label is missing which a policy steers.
+fn note_missing(app: &App, registry: &RegistryName, prompt: &PromptName, number: Option<u64>, label: &str) {
+    if let (None, Ok(label)) = (number, Label::new(label)) {
+        let wanted = Wanted {
+            registry,
+            prompt,
+            label: Some(&label),
+            policy: None,
+        };
+        let words = format!("prompt `{prompt}` has no label `{label}`");
+        wanted.note(app, FallbackKind::LabelMissing, &words);
+    }
 }
 
 /// The refusal of a version that does not exist.

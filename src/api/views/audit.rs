@@ -4,7 +4,10 @@ use super::cause::{CauseView, PhaseView};
 use super::evidence::AssessmentView;
 use super::parents::ParentsView;
 use super::{moment, number};
-use crate::api::schema::{ActorText, DnsLabel, LabelText, Moment, RolloutIdText, VersionNumber};
+use crate::api::schema::{
+    ActorText, DnsLabel, LabelText, Moment, PromptNameText, RolloutIdText, VersionNumber,
+};
+use crate::rollout::fallback::FallbackKind;
 use crate::rollout::{AuditEvent, AuditRecord, CacheOutcome, LabelMoveOutcome, NoticeOutcome, explain};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -101,6 +104,27 @@ enum EventView {
         /// What came of it.
         outcome: CacheOutcomeView,
     },
+    /// Applications were not served as usual, or are again.
+    Fallback {
+        /// The prompt that they asked for.
+        #[schema(value_type = PromptNameText)]
+        prompt: String,
+        /// By which label; null where they asked by version.
+        #[schema(value_type = Option<LabelText>)]
+        label: Option<String>,
+        /// What they got instead: `stale` is what was read earlier, and everything else is a refusal.
+        kind: FallbackKindView,
+        /// What the first of them was told.
+        error: String,
+        /// When the first of them came.
+        #[schema(value_type = Moment)]
+        first: String,
+        /// When the last of them came; null while it goes on.
+        #[schema(value_type = Option<Moment>)]
+        last: Option<String>,
+        /// How many there were; null while it goes on.
+        count: Option<u64>,
+    },
     /// A notification was tried.
     Notice {
         /// What it tells.
@@ -125,6 +149,32 @@ enum EventView {
         /// Why it was refused.
         refusal: String,
     },
+}
+
+/// What an application got instead of a prompt.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = FallbackKind)]
+enum FallbackKindView {
+    /// What was read earlier: the registry did not answer.
+    Stale,
+    /// A refusal: the registry did not answer, and what was read is too old.
+    Unavailable,
+    /// A refusal: no version has the label.
+    LabelMissing,
+    /// A refusal: the variables are not those of the prompt.
+    VariablesMismatch,
+}
+
+impl From<FallbackKind> for FallbackKindView {
+    fn from(kind: FallbackKind) -> Self {
+        match kind {
+            FallbackKind::Stale => Self::Stale,
+            FallbackKind::Unavailable => Self::Unavailable,
+            FallbackKind::LabelMissing => Self::LabelMissing,
+            FallbackKind::VariablesMismatch => Self::VariablesMismatch,
+        }
+    }
 }
 
 /// What came of clearing a cache.
@@ -254,6 +304,15 @@ impl From<&AuditEvent> for EventView {
                 label: label.to_string(),
                 version: number(*version),
                 outcome: outcome.into(),
+            },
+            AuditEvent::Fallback(fallback) => Self::Fallback {
+                prompt: fallback.prompt.to_string(),
+                label: fallback.label.as_ref().map(ToString::to_string),
+                kind: fallback.kind.into(),
+                error: fallback.words.clone(),
+                first: moment(fallback.first),
+                last: fallback.end.map(|end| moment(end.last)),
+                count: fallback.end.map(|end| end.count),
             },
             AuditEvent::Notice { notice, outcome } => Self::Notice {
                 on: notice.on.as_str(),

@@ -70,6 +70,7 @@ impl Entry {
             AuditEvent::LabelMove { .. }
             | AuditEvent::Registry { .. }
             | AuditEvent::Cache { .. }
+            | AuditEvent::Fallback(_)
             | AuditEvent::Notice { .. }
             | AuditEvent::Refused { .. } => None,
         };

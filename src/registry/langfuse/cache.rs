@@ -49,8 +49,11 @@ impl Reading {
 pub(super) enum Found {
     /// It is fresh.
     Fresh(Reading),
-    /// It may still be used, and should be asked for again if `ask` says so.
-    Stale { reading: Reading, ask: bool },
+    /// It may still be used, and should be asked for again unless that failed just before.
+    Stale {
+        reading: Reading,
+        failure: Option<RegistryError>,
+    },
     /// It could not be read just before.
     Failed(RegistryError),
     /// It is to be asked for.
@@ -115,7 +118,7 @@ impl Cache {
             }
             (Some((reading, age)), failure) if age < self.end => Found::Stale {
                 reading: reading.clone(),
-                ask: failure.is_none(),
+                failure: failure.map(|(_, error)| error.clone()),
             },
             (_, Some((_, error))) => Found::Failed(error.clone()),
             (_, None) => Found::Nothing,
@@ -247,15 +250,15 @@ mod tests {
         assert!(matches!(cache.find(&key, at(1_059)), Found::Fresh(_)));
         assert!(matches!(
             cache.find(&key, at(1_060)),
-            Found::Stale { ask: true, .. }
+            Found::Stale { failure: None, .. }
         ));
         assert!(matches!(
             cache.find(&key, at(1_659)),
-            Found::Stale { ask: true, .. }
+            Found::Stale { failure: None, .. }
         ));
         assert!(matches!(cache.find(&key, at(1_660)), Found::Nothing));
         assert!(
-            matches!(cache.find(&key, at(999)), Found::Stale { ask: true, .. }),
+            matches!(cache.find(&key, at(999)), Found::Stale { failure: None, .. }),
             "the clock was put back"
         );
     }
@@ -268,11 +271,11 @@ mod tests {
         cache.note_failure(key.clone(), away.clone(), at(1_100));
         assert!(matches!(
             cache.find(&key, at(1_104)),
-            Found::Stale { ask: false, .. }
+            Found::Stale { failure: Some(_), .. }
         ));
         assert!(matches!(
             cache.find(&key, at(1_105)),
-            Found::Stale { ask: true, .. }
+            Found::Stale { failure: None, .. }
         ));
         cache.note_failure(key.clone(), away.clone(), at(1_700));
         assert!(matches!(cache.find(&key, at(1_701)), Found::Failed(error) if error == away));

@@ -61,12 +61,13 @@ impl Shelf {
             let mut state = self.state();
             match state.cache.find(&key, now) {
                 Found::Fresh(reading) => return Ok(served(reading, ReadFrom::Cache, now)),
-                Found::Stale { reading, ask } => {
-                    if ask {
+                Found::Stale { reading, failure } => {
+                    if failure.is_none() {
                         // It flies by itself, and whoever asks next has what it brings.
                         self.fly(&mut state, &key).ok();
                     }
-                    return Ok(served(reading, ReadFrom::Stale, now));
+                    let stale = served(reading, ReadFrom::Stale, now);
+                    return Ok(Served { failure, ..stale });
                 }
                 Found::Failed(error) => return Err(error),
                 Found::Nothing => self.fly(&mut state, &key)?,
@@ -159,6 +160,7 @@ fn served(reading: Reading, source: ReadFrom, now: Timestamp) -> Served {
         labels: reading.labels,
         source,
         age: Duration::try_from(age).unwrap_or_default(),
+        failure: None,
     }
 }
 

@@ -345,6 +345,7 @@ pub fn event(event: &AuditEvent) -> String {
             let moved = format!("cache `{cache}` after label `{label}` came to {}", version(*to));
             format!("{moved}: {}", cleared(outcome))
         }
+        AuditEvent::Fallback(told) => fallback::sentence(told),
         AuditEvent::Notice { notice, outcome } => {
             let (on, format, number) = (notice.on.as_str(), notice.format.as_str(), notice.place + 1);
             let told = format!("notification {number} (`{on}`, {format})");
@@ -432,6 +433,7 @@ pub fn span(length: SignedDuration) -> String {
     shown.join(" ")
 }
 
+mod fallback;
 pub mod parents;
 #[cfg(test)]
 mod tests;

@@ -58,6 +58,7 @@ impl Checker {
                     AuditEvent::LabelMove { .. }
                     | AuditEvent::Registry { .. }
                     | AuditEvent::Cache { .. }
+                    | AuditEvent::Fallback(_)
                     | AuditEvent::Notice { .. }
                     | AuditEvent::Refused { .. } => {}
                 }

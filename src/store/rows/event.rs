@@ -1,6 +1,7 @@
 //! Audit events as JSON: transitions with the whole state after them, label moves, refused commands.
 
 use super::assessment::AssessmentRow;
+use super::fallback::FallbackRow;
 use super::label_move::{LabelMoveRow, OutcomeRow};
 use super::notice::{NoticeOutcomeRow, NoticeRow};
 use super::phase::{ApprovalRow, CauseRow, PhaseRow};
@@ -38,6 +39,7 @@ pub(in crate::store) enum EventRow {
         /// The cache's words, where it failed.
         error: Option<String>,
     },
+    Fallback(FallbackRow),
     Notice {
         notice: NoticeRow,
         outcome: NoticeOutcomeRow,
@@ -88,6 +90,7 @@ impl From<&AuditEvent> for EventRow {
                     CacheOutcome::Failed { error } => Some(error.clone()),
                 },
             },
+            AuditEvent::Fallback(fallback) => Self::Fallback(fallback.into()),
             AuditEvent::Notice { notice, outcome } => Self::Notice {
                 notice: notice.into(),
                 outcome: outcome.into(),
@@ -139,6 +142,7 @@ impl TryFrom<EventRow> for AuditEvent {
                     Some(error) => CacheOutcome::Failed { error },
                 },
             },
+            EventRow::Fallback(fallback) => Self::Fallback(fallback.into()),
             EventRow::Notice { notice, outcome } => Self::Notice {
                 notice: notice.into(),
                 outcome: outcome.into(),

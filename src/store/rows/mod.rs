@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 pub(super) mod assessment;
 pub(super) mod event;
+pub(super) mod fallback;
 pub(super) mod label_move;
 pub(super) mod notice;
 pub(super) mod phase;

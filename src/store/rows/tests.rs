@@ -1,5 +1,6 @@
 use super::assessment::AssessmentRow;
 use super::event::EventRow;
+use super::fallback::strategies::fallback;
 use super::label_move::strategies::label_move;
 use super::notice::strategies::{notice, notice_outcome};
 use super::phase::PhaseRow;
@@ -353,6 +354,7 @@ fn event() -> impl Strategy<Value = AuditEvent> {
         (label_move(), outcome)
             .prop_map(|(label_move, outcome)| AuditEvent::LabelMove { label_move, outcome }),
         (notice(), notice_outcome()).prop_map(|(notice, outcome)| AuditEvent::Notice { notice, outcome }),
+        fallback().prop_map(AuditEvent::Fallback),
         (command, refusal).prop_map(|(command, refusal)| AuditEvent::Refused { command, refusal }),
     ]
 }

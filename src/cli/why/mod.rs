@@ -10,6 +10,7 @@ use super::screen;
 use super::wire::{Evidence, LabelChange, MetricEvidence, PolicyPrompt, Rollout};
 use crate::ids::{PromptName, RegistryName, Version};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use tenure::{Comparison, Tenure};
 
 /// Tell which version held which label when, who moved it and why, and whether quality changed
@@ -41,17 +42,20 @@ pub(crate) async fn run(args: &Why) -> anyhow::Result<()> {
     let client = Client::new(&args.connection, None)?;
     let name = args.prompt.as_str();
     let policies = steering(&client, name).await?;
-    let changes = changes(&client, name, &policies).await?;
     let wanted = args.version.map(Version::get);
-    let mut tenures = tenure::tenures(&changes);
-    tenures.retain(|tenure| wanted.is_none_or(|wanted| tenure.version == wanted));
-    let comparisons = comparisons(&client, &policies, &tenures).await?;
-    for tenure in &mut tenures {
-        tenure.comparisons = comparisons
-            .iter()
-            .filter(|comparison| comparison.concerns(tenure))
-            .cloned()
-            .collect();
+    let mut tenures = Vec::new();
+    for registry in registries(&policies) {
+        let of_registry = policies.iter().filter(|policy| policy.registry == registry);
+        let of_registry: Vec<&PolicyPrompt> = of_registry.collect();
+        let changes = changes(&client, name, registry, &of_registry).await?;
+        let mut stays = tenure::tenures(registry, &changes);
+        stays.retain(|tenure| wanted.is_none_or(|wanted| tenure.version == wanted));
+        let comparisons = comparisons(&client, &of_registry, &stays).await?;
+        for stay in &mut stays {
+            let concern = comparisons.iter().filter(|comparison| comparison.concerns(stay));
+            stay.comparisons = concern.cloned().collect();
+        }
+        tenures.extend(stays);
     }
     if args.connection.json {
         let shown: Vec<Value> = tenures.iter().map(Tenure::json).collect();
@@ -70,17 +74,28 @@ async fn steering(client: &Client, prompt: &str) -> anyhow::Result<Vec<PolicyPro
     Ok(policies)
 }
 
-/// The journal of the embedded registry; of a prompt that is elsewhere, what rollouts saw.
+/// The registries in which policies steer the prompt, by name; Serin's own where none does.
+fn registries(policies: &[PolicyPrompt]) -> BTreeSet<&str> {
+    match policies {
+        [] => BTreeSet::from([RegistryName::EMBEDDED]),
+        policies => policies.iter().map(|policy| policy.registry.as_str()).collect(),
+    }
+}
+
+/// The journal of the embedded registry; of another one, what the rollouts of all its policies saw.
 async fn changes(
     client: &Client,
     prompt: &str,
-    policies: &[PolicyPrompt],
+    registry: &str,
+    policies: &[&PolicyPrompt],
 ) -> anyhow::Result<Vec<LabelChange>> {
-    let elsewhere = policies
-        .iter()
-        .all(|policy| policy.registry != RegistryName::EMBEDDED);
-    if let Some(policy) = policies.first().filter(|_| elsewhere) {
-        return journal::changes(client, policy).await;
+    if registry != RegistryName::EMBEDDED {
+        let mut changes = Vec::new();
+        for policy in policies {
+            changes.extend(journal::changes(client, policy).await?);
+        }
+        // Policies do not share labels, so that the order within each label is kept.
+        return Ok(changes);
     }
     let path = ["v1", "prompts", prompt, "history"];
     let history = client.pages(&path, "changes", "before", usize::MAX).await?;
@@ -90,7 +105,7 @@ async fn changes(
 /// What the rollouts of the prompt's policies found out about the versions that held a label.
 async fn comparisons(
     client: &Client,
-    policies: &[PolicyPrompt],
+    policies: &[&PolicyPrompt],
     tenures: &[Tenure],
 ) -> anyhow::Result<Vec<Comparison>> {
     let mut found = Vec::new();

@@ -18,9 +18,17 @@ pub(super) fn render(prompt: &str, version: Option<u32>, tenures: &[Tenure]) -> 
         };
         text.push_str(&format!("  {told}\n"));
     }
-    for stays in tenures.chunk_by(|one, next| one.label == next.label) {
+    let is_one_registry = tenures
+        .windows(2)
+        .all(|pair| pair[0].registry == pair[1].registry);
+    let of_label = |tenure: &Tenure| (tenure.registry.clone(), tenure.label.clone());
+    for stays in tenures.chunk_by(|one, next| of_label(one) == of_label(next)) {
         if let Some(first) = stays.first() {
-            text.push_str(&format!("\n{}\n", paint(STRONG, &first.label)));
+            let place = match is_one_registry {
+                true => String::new(),
+                false => format!("  in {}", first.registry),
+            };
+            text.push_str(&format!("\n{}{place}\n", paint(STRONG, &first.label)));
         }
         for stay in stays {
             text.push_str(&tenure(stay));
@@ -54,8 +62,9 @@ fn tenure(tenure: &Tenure) -> String {
 fn compared(comparison: &Comparison) -> String {
     let rollout = &comparison.rollout;
     let mut text = format!(
-        "    {}: against version {}, served to other users at the same time; {}\n",
+        "    {} of {}: against version {}, served to other users at the same time; {}\n",
         rollout.id,
+        rollout.policy,
         rollout.stable,
         screen::harmless(&rollout.phase.text),
     );

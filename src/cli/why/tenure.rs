@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 /// One stay of a version under a label.
 #[derive(Debug, Clone)]
 pub(super) struct Tenure {
+    pub(super) registry: String,
     pub(super) label: String,
     pub(super) version: u32,
     pub(super) from: String,
@@ -33,7 +34,7 @@ pub(super) struct Comparison {
 }
 
 /// The stays that a journal, newest change first, tells of: by label, the newest first.
-pub(super) fn tenures(changes: &[LabelChange]) -> Vec<Tenure> {
+pub(super) fn tenures(registry: &str, changes: &[LabelChange]) -> Vec<Tenure> {
     let mut by_label: BTreeMap<&str, Vec<Tenure>> = BTreeMap::new();
     for change in changes.iter().rev() {
         let stays = by_label.entry(&change.label).or_default();
@@ -45,6 +46,7 @@ pub(super) fn tenures(changes: &[LabelChange]) -> Vec<Tenure> {
             held.until = Some(change.at.clone());
         }
         stays.extend(change.to.map(|version| Tenure {
+            registry: registry.to_owned(),
             label: change.label.clone(),
             version,
             from: change.at.clone(),
@@ -82,6 +84,7 @@ impl Tenure {
     pub(super) fn json(&self) -> Value {
         let comparisons: Vec<Value> = self.comparisons.iter().map(Comparison::json).collect();
         json!({
+            "registry": self.registry,
             "label": self.label,
             "version": self.version,
             "from": self.from,
@@ -114,6 +117,7 @@ impl Comparison {
     fn json(&self) -> Value {
         json!({
             "rollout": self.rollout.id,
+            "policy": self.rollout.policy,
             "versus": self.rollout.stable,
             "phase": self.rollout.phase.code,
             "metrics": self.metrics,

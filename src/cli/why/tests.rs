@@ -20,7 +20,7 @@ fn journal() -> Vec<LabelChange> {
 
 #[test]
 fn a_stay_ends_where_the_next_begins() {
-    let told: Vec<String> = tenure::tenures(&journal())
+    let told: Vec<String> = tenure::tenures("embedded", &journal())
         .iter()
         .map(|stay| {
             let until = stay.until.as_deref().unwrap_or("now");
@@ -60,7 +60,7 @@ fn metric(name: &str, verdict: &str, past: Value) -> Value {
 
 #[test]
 fn a_rollout_speaks_for_its_candidate_while_it_ran() {
-    let stays = tenure::tenures(&journal());
+    let stays = tenure::tenures("embedded", &journal());
     let concerned = |candidate, began, phase| {
         let comparison = Comparison::new(rollout(candidate, began, phase), Vec::new()).unwrap();
         let concerned = stays.iter().filter(|stay| comparison.concerns(stay));
@@ -83,7 +83,7 @@ fn each_guarded_metric_is_answered() {
         metric("tone", "inconclusive", Value::Null),
     ];
     let comparison = Comparison::new(rollout(14, "2026-11-20T09:00:01Z", "promoted"), metrics).unwrap();
-    let mut stays = tenure::tenures(&journal());
+    let mut stays = tenure::tenures("embedded", &journal());
     for stay in stays.iter_mut().filter(|stay| comparison.concerns(stay)) {
         stay.comparisons.push(comparison.clone());
     }
@@ -158,4 +158,24 @@ fn rollouts_tell_where_labels_were_where_nothing_else_does() {
     06 production 14 → 13, bob: watching → rolling back: bob asked for it
     06 canary – → 13, bob: watching → rolling back: bob asked for it
     ");
+}
+
+#[test]
+fn every_registry_of_the_prompt_is_told() {
+    let policy = |name: &str, registry: &str| -> PolicyPrompt {
+        view(&json!({
+            "name": name, "prompt": "answer", "registry": registry,
+            "control": {"label": "production"}, "treatment": {"label": "canary"},
+        }))
+        .unwrap()
+    };
+    let policies = [policy("a", "ours"), policy("b", "embedded"), policy("c", "ours")];
+    assert_eq!(registries(&policies), BTreeSet::from(["embedded", "ours"]));
+    assert_eq!(registries(&[]), BTreeSet::from(["embedded"]));
+    let mut stays = tenure::tenures("embedded", &journal()[4..]);
+    stays.extend(tenure::tenures("ours", &journal()[..1]));
+    let page = anstream::adapter::strip_str(&page::render("answer", None, &stays)).to_string();
+    for heading in ["\nproduction  in embedded\n", "\nproduction  in ours\n"] {
+        assert!(page.contains(heading), "{page}");
+    }
 }

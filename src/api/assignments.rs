@@ -169,7 +169,7 @@ pub(super) fn shown(view: &AssignmentView<'_>) -> Result<Response, Problem> {
 }
 
 /// The key that a user had before they were known.
-fn anonymous_key(code: Code, key: &str) -> Result<UserKey<'_>, Problem> {
+pub(super) fn anonymous_key(code: Code, key: &str) -> Result<UserKey<'_>, Problem> {
     UserKey::new(key).map_err(|refused| Problem::new(code, format!("`anonymous` {}", refused.rule())))
 }
 

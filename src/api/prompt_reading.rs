@@ -2,6 +2,7 @@
 //! Langfuse through a cache.
 
 use super::App;
+use super::assignments::{anonymous_key, view};
 use super::fallbacks::Wanted;
 use super::langfuse::composition;
 use super::problem::{Code, Problem};
@@ -35,6 +36,8 @@ pub(super) struct Asked<'r> {
     pub(super) version: Option<Version>,
     /// The one that a user is assigned.
     pub(super) user: Option<&'r str>,
+    /// The key that the user had before they were known.
+    pub(super) anonymous: Option<&'r str>,
     /// What is known about that user.
     pub(super) attributes: &'r Attributes<'r>,
     /// By this policy, where several steer the prompt.
@@ -122,8 +125,14 @@ pub(super) async fn resolve(app: &App, prompt: &PromptName, asked: Asked<'_>) ->
         let detail = "give one of `label`, `version` and `user`";
         return Err(Problem::new(Code::UnclearVersion, detail));
     }
-    if asked.policy.is_some() && asked.user.is_none() {
-        return Err(Problem::new(Code::UnclearVersion, "`policy` goes with `user`"));
+    for (name, is_given) in [
+        ("policy", asked.policy.is_some()),
+        ("anonymous", asked.anonymous.is_some()),
+    ] {
+        if is_given && asked.user.is_none() {
+            let detail = format!("`{name}` goes with `user`");
+            return Err(Problem::new(Code::UnclearVersion, detail));
+        }
     }
     let (mut assignment, mut policy, mut registry) = (None, None, asked.registry.clone());
     let (which, by_label) = match (asked.version, asked.user) {
@@ -278,11 +287,13 @@ fn assigned(
     match (steering.next(), steering.next()) {
         (Some((name, status)), None) => {
             let snapshot = app.controller.snapshot();
+            let anonymous = asked.anonymous.map(|key| anonymous_key(asked.refusal, key));
             let who = Who {
+                user,
+                anonymous: anonymous.transpose()?,
                 attributes: asked.attributes,
-                ..Who::from(user)
             };
-            let view = super::assignments::view(app, &snapshot, name.as_str(), who)?;
+            let view = view(app, &snapshot, name.as_str(), who)?;
             Ok((view.into_owned(), Arc::clone(&status.policy)))
         }
         (Some((first, _)), Some((second, _))) => Err(Problem::new(

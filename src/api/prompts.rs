@@ -171,8 +171,9 @@ fn draft(body: NewVersionBody) -> Result<Draft, Problem> {
 ///
 /// Without `label`, `version` and `user` the label is `production`. A label that does not exist is 404;
 /// there is no falling back to another. With `user` the policy that steers the prompt decides, and the
-/// prompt is read in that policy's registry; else in `registry`, or in Serin's own. References to other
-/// prompts are replaced by their texts. Needs the scope `assign`.
+/// prompt is read in that policy's registry; else in `registry`, or in Serin's own. The key that the user had
+/// before they signed in goes along as `anonymous`, and what is known about them as `attribute.region=eu`.
+/// References to other prompts are replaced by their texts. Needs the scope `assign`.
 #[utoipa::path(
     get,
     path = "/v1/prompts/{prompt}",
@@ -182,6 +183,7 @@ fn draft(body: NewVersionBody) -> Result<Draft, Problem> {
         ("label" = inline(Option<LabelText>), Query),
         ("version" = inline(Option<VersionNumber>), Query),
         ("user" = inline(Option<UserKeyText>), Query),
+        ("anonymous" = inline(Option<UserKeyText>), Query),
         ("policy" = inline(Option<DnsLabel>), Query),
         ("registry" = inline(Option<DnsLabel>), Query),
     ),
@@ -202,13 +204,14 @@ async fn fetch(
     Path(prompt): Path<PromptName>,
     query: Query,
 ) -> Result<(HeaderMap, Json<ResolvedView>), Problem> {
-    let ([label, number, user, policy, registry], attributes) =
-        query.fields_and_attributes(["label", "version", "user", "policy", "registry"])?;
+    let ([label, number, user, anonymous, policy, registry], attributes) =
+        query.fields_and_attributes(["label", "version", "user", "anonymous", "policy", "registry"])?;
     let bad = || Problem::new(Code::BadQuery, "`version` must be a whole number from 1");
     let asked = Asked {
         label: parsed("label", label)?,
         version: number.map(|text| version(&text).ok_or_else(bad)).transpose()?,
         user: user.as_deref(),
+        anonymous: anonymous.as_deref(),
         attributes: &attributes,
         policy: parsed("policy", policy)?,
         registry: parsed("registry", registry)?,
@@ -260,6 +263,7 @@ async fn compiled(
             .map(|number| field("version", Version::new(number.0)))
             .transpose()?,
         user: body.user.as_deref(),
+        anonymous: body.anonymous.as_deref(),
         attributes: &attributes,
         policy: named("policy", body.policy.as_deref(), PolicyName::new)?,
         registry: named("registry", body.registry.as_deref(), RegistryName::new)?,

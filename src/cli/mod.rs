@@ -136,7 +136,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Serve(args) => serve::run(args)?,
         Verb::Demo(args) => demo::run(&args)?,
         Verb::Token(verb) => block_on(token::run(&verb))?,
-        Verb::Lint(args) => return Ok(lint::run(&args, &mut std::io::stdout().lock())?),
+        Verb::Lint(args) => return lint::run(&args, &mut std::io::stdout().lock()),
         Verb::Schema(args) => return Ok(schema::run(&args, &mut std::io::stdout().lock())?),
         Verb::Plan(args) => plan::run(&args)?,
         Verb::Simulate(args) => simulate::run(&args)?,

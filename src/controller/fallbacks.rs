@@ -169,8 +169,11 @@ mod tests {
         noted.note(&policy, &prompt, Some(&label), what, at(second));
     }
 
+    /// Words, first second, last second and count.
+    type Told = (String, i64, Option<(i64, u64)>);
+
     /// What there is to tell, which is then told.
-    fn told(noted: &Noted, second: i64) -> Vec<(String, i64, Option<(i64, u64)>)> {
+    fn told(noted: &Noted, second: i64) -> Vec<Told> {
         let news = noted.news(at(second));
         news.iter().for_each(|(key, fallback)| noted.told(key, fallback));
         let shown = news.into_iter().map(|(_, fallback)| {

@@ -26,8 +26,11 @@ pub struct Embedded {
     /// None while it is not known, or there are too many prompts.
     remembered: Arc<Mutex<Option<Remembered>>>,
     /// What was composed at the journals' entry of that number; it changes with them alone.
-    composed: Arc<Mutex<Option<(u64, Arc<Compositions>)>>>,
+    composed: Arc<Mutex<Composed>>,
 }
+
+/// What was composed at an entry of the journals; none while that was never read.
+type Composed = Option<(u64, Arc<Compositions>)>;
 
 /// Every label of every prompt, as the journals had it when labels were last about to be polled.
 #[derive(Default)]
@@ -64,7 +67,7 @@ impl Embedded {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn composed(&self) -> MutexGuard<'_, Option<(u64, Arc<Compositions>)>> {
+    fn composed(&self) -> MutexGuard<'_, Composed> {
         self.composed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

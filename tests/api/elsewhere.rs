@@ -85,6 +85,73 @@ async fn one_call_gives_assignment_version_text_and_span_attributes() {
 }
 
 #[tokio::test]
+async fn whoever_signs_in_keeps_the_version_that_they_had() {
+    let world = World::new().await.with_rollout().await;
+    let path = "/v1/prompts/team%2Fgreeting";
+    let (anonymous, _) = world.user_in("treatment").await;
+    let (account, _) = world.user_in("control").await;
+    let linked = world
+        .get(&format!("{path}?user={account}&anonymous={anonymous}"))
+        .await
+        .ok(200);
+    assert_eq!(
+        (&linked["version"], &linked["assignment"]["arm"]),
+        (&json!(2), &json!("treatment"))
+    );
+    assert_eq!(
+        linked["spanAttributes"]["langfuse.observation.metadata.prompt_label"],
+        "canary"
+    );
+    let alone = world.get(&format!("{path}?user={account}")).await.ok(200);
+    assert_eq!(alone["version"], 1);
+    let body = json!({"user": account, "anonymous": anonymous, "variables": {"name": "Ann", "wish": "well"}});
+    let compiled = world.post(&format!("{path}/compile"), body).await.ok(200);
+    assert_eq!(compiled["prompt"], "Good day Ann, well");
+    assert_eq!(compiled["assignment"], linked["assignment"]);
+
+    let detail = world
+        .get(&format!("{path}?anonymous={anonymous}"))
+        .await
+        .problem(422, "unclear_version");
+    assert_eq!(detail, "`anonymous` goes with `user`");
+    for (query, code) in [
+        ("user=ann&anonymous=", "bad_query"),
+        ("user=ann&anonymus=x", "bad_query"),
+    ] {
+        world.get(&format!("{path}?{query}")).await.problem(400, code);
+    }
+    let body = json!({"user": "ann", "anonymous": "", "variables": {}});
+    world
+        .post(&format!("{path}/compile"), body)
+        .await
+        .problem(400, "bad_field");
+}
+
+#[tokio::test]
+async fn keys_are_linked_for_prompts_that_are_elsewhere() {
+    let world = world().await;
+    let mut keys: Vec<(String, Value)> = Vec::new();
+    for arm in ["treatment", "control"] {
+        for number in 0..200 {
+            let user = format!("user-{number}");
+            let fetched = world.get(&format!("{PATH}?user={user}")).await.ok(200);
+            if fetched["assignment"]["arm"] == arm {
+                keys.push((user, fetched["assignment"].clone()));
+                break;
+            }
+        }
+    }
+    let [(anonymous, before), (account, _)] = &keys[..] else {
+        panic!("an arm has nobody");
+    };
+    let linked = world
+        .get(&format!("{PATH}?user={account}&anonymous={anonymous}"))
+        .await
+        .ok(200);
+    assert_eq!((&linked["assignment"], &linked["version"]), (before, &json!(2)));
+}
+
+#[tokio::test]
 async fn every_answer_tells_where_it_was_read_and_is_counted() {
     let world = world().await;
     let path = format!("{PATH}?user=qa-7");

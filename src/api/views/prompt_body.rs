@@ -154,6 +154,9 @@ pub struct CompileBody {
     /// The user whose assigned version it is.
     #[schema(value_type = Option<UserKeyText>)]
     pub user: Option<String>,
+    /// The key that the user had before they signed in, by which they keep the arm that they had.
+    #[schema(value_type = Option<UserKeyText>)]
+    pub anonymous: Option<String>,
     /// The policy that assigns; needed where several steer the prompt.
     #[schema(value_type = Option<DnsLabel>)]
     pub policy: Option<String>,

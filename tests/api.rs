@@ -21,10 +21,10 @@ mod document;
 mod elsewhere;
 #[path = "api/events.rs"]
 mod events;
-#[path = "api/front.rs"]
-mod front;
 #[path = "api/fallbacks.rs"]
 mod fallbacks;
+#[path = "api/front.rs"]
+mod front;
 #[path = "api/gateway.rs"]
 mod gateway;
 #[path = "api/groups.rs"]

@@ -114,59 +114,30 @@ struct Read {
     failure: Option<RegistryError>,
 }
 
+/// What is meant by what is asked for.
+struct Meant {
+    which: Which,
+    registry: RegistryName,
+    /// The label that it is asked for by.
+    label: Option<Label>,
+    /// The policy that assigns its user, and what.
+    policy: Option<PolicyName>,
+    assignment: Option<AssignmentView<'static>>,
+}
+
 /// The version that is asked for; each answer and each refusal is counted.
 pub(super) async fn resolve(app: &App, prompt: &PromptName, asked: Asked<'_>) -> Result<Resolved, Problem> {
-    let said = [
-        asked.label.is_some(),
-        asked.version.is_some(),
-        asked.user.is_some(),
-    ];
-    if said.into_iter().filter(|said| *said).count() > 1 {
-        let detail = "give one of `label`, `version` and `user`";
-        return Err(Problem::new(Code::UnclearVersion, detail));
-    }
-    for (name, is_given) in [
-        ("policy", asked.policy.is_some()),
-        ("anonymous", asked.anonymous.is_some()),
-    ] {
-        if is_given && asked.user.is_none() {
-            let detail = format!("`{name}` goes with `user`");
-            return Err(Problem::new(Code::UnclearVersion, detail));
-        }
-    }
-    let (mut assignment, mut policy, mut registry) = (None, None, asked.registry.clone());
-    let (which, by_label) = match (asked.version, asked.user) {
-        (Some(version), _) => (Which::Version(version), None),
-        (None, Some(user)) => {
-            let user = UserKey::new(user)
-                .map_err(|refused| Problem::new(asked.refusal, format!("`user` {}", refused.rule())))?;
-            let (assigned, of) = assigned(app, prompt, &asked, user)?;
-            policy = Some(of.name.clone());
-            registry = Some(of.registry.clone());
-            let label = field("label", Label::new(&assigned.label))?;
-            let known = assigned.version.and_then(|number| Version::new(number).ok());
-            assignment = Some(assigned);
-            (
-                known.map_or_else(|| Which::Label(label.clone()), Which::Version),
-                Some(label),
-            )
-        }
-        (None, None) => {
-            let label = match asked.label {
-                Some(label) => label,
-                None => field("label", Label::new(LABEL_DEFAULT))?,
-            };
-            (Which::Label(label.clone()), Some(label))
-        }
-    };
-    let registry = match registry {
-        Some(registry) => registry,
-        None => field("registry", RegistryName::new(RegistryName::EMBEDDED))?,
-    };
+    let Meant {
+        which,
+        registry,
+        label,
+        policy,
+        assignment,
+    } = meant(app, prompt, &asked)?;
     let wanted = Wanted {
         registry: &registry,
         prompt,
-        label: by_label.as_ref(),
+        label: label.as_ref(),
         policy: policy.as_ref(),
     };
     let Read {
@@ -186,16 +157,79 @@ pub(super) async fn resolve(app: &App, prompt: &PromptName, asked: Asked<'_>) ->
         wanted.note(app, FallbackKind::Stale, &failure.to_string());
     }
     Ok(Resolved {
-        span_attributes: SpanAttributesView::new(prompt, version.version, by_label.as_ref()),
+        span_attributes: SpanAttributesView::new(prompt, version.version, label.as_ref()),
         version,
         assignment,
         registry,
         labels,
         source,
         age,
-        label: by_label,
+        label,
         policy,
     })
+}
+
+/// Reads what is asked for; a user is assigned.
+fn meant(app: &App, prompt: &PromptName, asked: &Asked<'_>) -> Result<Meant, Problem> {
+    refuse_unclear(asked)?;
+    let (mut assignment, mut policy, mut registry) = (None, None, asked.registry.clone());
+    let (which, label) = match (asked.version, asked.user) {
+        (Some(version), _) => (Which::Version(version), None),
+        (None, Some(user)) => {
+            let user = UserKey::new(user)
+                .map_err(|refused| Problem::new(asked.refusal, format!("`user` {}", refused.rule())))?;
+            let (assigned, of) = assigned(app, prompt, asked, user)?;
+            policy = Some(of.name.clone());
+            registry = Some(of.registry.clone());
+            let label = field("label", Label::new(&assigned.label))?;
+            let known = assigned.version.and_then(|number| Version::new(number).ok());
+            assignment = Some(assigned);
+            (
+                known.map_or_else(|| Which::Label(label.clone()), Which::Version),
+                Some(label),
+            )
+        }
+        (None, None) => {
+            let label = match &asked.label {
+                Some(label) => label.clone(),
+                None => field("label", Label::new(LABEL_DEFAULT))?,
+            };
+            (Which::Label(label.clone()), Some(label))
+        }
+    };
+    let registry = match registry {
+        Some(registry) => registry,
+        None => field("registry", RegistryName::new(RegistryName::EMBEDDED))?,
+    };
+    Ok(Meant {
+        which,
+        registry,
+        label,
+        policy,
+        assignment,
+    })
+}
+
+fn refuse_unclear(asked: &Asked<'_>) -> Result<(), Problem> {
+    let said = [
+        asked.label.is_some(),
+        asked.version.is_some(),
+        asked.user.is_some(),
+    ];
+    if said.into_iter().filter(|said| *said).count() > 1 {
+        let detail = "give one of `label`, `version` and `user`";
+        return Err(Problem::new(Code::UnclearVersion, detail));
+    }
+    for (name, is_given) in [
+        ("policy", asked.policy.is_some()),
+        ("anonymous", asked.anonymous.is_some()),
+    ] {
+        if is_given && asked.user.is_none() {
+            let detail = format!("`{name}` goes with `user`");
+            return Err(Problem::new(Code::UnclearVersion, detail));
+        }
+    }
+    Ok(())
 }
 
 fn count(app: &App, registry: &RegistryName, problem: &Problem) {

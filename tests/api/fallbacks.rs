@@ -2,6 +2,9 @@
 
 use crate::world::{GREETING, Setting, World};
 use serde_json::{Value, json};
+use serin::ids::{Actor, Justification, Label, PromptName};
+use serin::prompt::{LabelRequest, PromptStore as _};
+use tower::ServiceExt as _;
 
 const OURS: &str = "
 apiVersion: serin/v1
@@ -13,7 +16,6 @@ spec:
   labels: {control: production, treatment: canary}
   assignment: {force: {treatment: [qa-7], control: [probe]}}
   steps: [{exposure: 50%, bake: 1h}, {exposure: 100%, bake: 1h}]
-  analysis: {every: 1h}
   metrics: [{name: errors, kind: rate, better: lower, margin: 1pp}]
 ";
 const PATH: &str = "/v1/prompts/order-status";
@@ -31,7 +33,7 @@ async fn world() -> World {
     model.create("order-status", json!("Your order is {{status}}"));
     model.point("order-status", "production", Some(1));
     model.point("order-status", "canary", Some(2));
-    world.tick(1).await;
+    world.tick(7).await;
     world.get("/v1/rollouts/r1").await.ok(200);
     world
 }
@@ -49,6 +51,20 @@ async fn told(world: &World) -> Vec<(Value, String)> {
             )
         })
         .collect()
+}
+
+/// The status that an SDK of Langfuse is answered with, whose routes are Langfuse's to describe.
+async fn fetched_by_sdk(world: &World) -> u16 {
+    let path = "/api/public/v2/prompts/team%2Fgreeting?label=canary";
+    let request = World::request("GET", path, &[], "");
+    world
+        .front
+        .clone()
+        .oneshot(request)
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
 }
 
 fn kinds(told: &[(Value, String)]) -> Vec<String> {
@@ -158,8 +174,7 @@ async fn refusals_are_told_for_the_labels_of_the_policy() {
 #[tokio::test]
 async fn a_policy_that_never_had_a_rollout_has_no_history_and_sdks_of_langfuse_are_heard() {
     let mut world = World::new().await.with_prompt().await;
-    let fetch = "/api/public/v2/prompts/team%2Fgreeting?label=canary";
-    assert_eq!(world.get(fetch).await.status, 404);
+    assert_eq!(fetched_by_sdk(&world).await, 404);
     world.tick(1).await;
     let start = json!({"policy": "greeting", "candidate": 2, "reason": "it greets better"});
     world.post("/v1/rollouts", start).await.ok(201);
@@ -170,8 +185,18 @@ async fn a_policy_that_never_had_a_rollout_has_no_history_and_sdks_of_langfuse_a
         .await
         .ok(200);
     world.tick(2).await;
-    world.delete("/v1/prompts/team%2Fgreeting/labels/canary").await;
-    assert_eq!(world.get(fetch).await.status, 404);
+    let removed = LabelRequest {
+        prompt: PromptName::new("team/greeting").unwrap(),
+        label: Label::new("canary").unwrap(),
+        expect: None,
+        to: None,
+        actor: Actor::new("anna").unwrap(),
+        reason: Justification::new("behind everybody's back").unwrap(),
+        rollout: None,
+        may_move_protected: true,
+    };
+    world.store.change_label(removed).await.unwrap();
+    assert_eq!(fetched_by_sdk(&world).await, 404);
     world.tick(1).await;
     assert_eq!(
         kinds(&told(&world).await),

@@ -62,7 +62,12 @@ mod tests {
             ]
             .map(Option::unwrap)
             .join("\n"),
-            @""
+            @"
+        prompt `a` (label `production`) takes in label `canary`, and changes for all of its users when it moves
+        prompts `a` (label `production`), `b` (label `production`) and `c` (label `production`) take in label `canary`, and change for all of their users when it moves
+        prompt `a` (label `production`) takes in label `canary`, and changes for all of its users when it moves, and maybe others: the project has not been looked through yet
+        prompts that take in label `canary` change with it, and none is known: the project has not been looked through yet
+        "
         );
         assert_eq!(told(&[], None), None);
     }

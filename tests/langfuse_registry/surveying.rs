@@ -1,13 +1,16 @@
 //! Prompts that take in others: a project is looked through for them.
 
-use crate::server::{NAME, World, label, prompt, world, world_with};
+use crate::server::{NAME, World, label, prompt, version, world, world_with};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use serin::clock::{Clock, ManualClock};
+use serin::ids::PromptName;
+use serin::prompt::Template;
+use serin::prompt::composition::Which;
 use serin::prompt::parents::Compositions;
-use serin::registry::Registry as _;
 use serin::registry::langfuse::survey::SURVEY_EVERY_SECONDS;
 use serin::registry::langfuse::{Langfuse, Manner};
+use serin::registry::{Freshness, ReadFrom, Registry as _};
 use serin::sim::langfuse::{Call, Fault, Model};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -73,6 +76,40 @@ async fn parents_are_found_through_labels_and_numbers() {
 }
 
 #[tokio::test]
+async fn what_takes_in_a_label_that_moved_is_read_anew() {
+    let world = world().await;
+    world.model.create("letter", json!(format!("{TAG} Yours")));
+    world.model.point("letter", "production", Some(1));
+    assert!(world.registry.survey().await);
+    let letter = PromptName::new("letter").unwrap();
+    let read_as = [Which::Label(label("production")), Which::Version(version(1))];
+    let texts = async || {
+        let mut texts = Vec::new();
+        for which in &read_as {
+            let served = world.registry.serve(&letter, which).await.unwrap();
+            match &served.version.draft.template {
+                Template::Text(text) => texts.push((text.to_string(), served.source)),
+                Template::Chat(_) => panic!("it is text"),
+            }
+        }
+        texts
+    };
+    world.labels(Freshness::Told).await.unwrap();
+    assert_eq!(texts().await[0].0, "text 1 Yours");
+    world.model.point(NAME, "production", Some(3));
+    assert_eq!(texts().await[0].1, ReadFrom::Cache, "nobody has looked yet");
+    world.labels(Freshness::Told).await.unwrap();
+    let anew = "text 3 Yours".to_owned();
+    assert_eq!(
+        texts().await,
+        [(anew.clone(), ReadFrom::Registry), (anew, ReadFrom::Cache)]
+    );
+    // What has not moved is kept.
+    world.labels(Freshness::Told).await.unwrap();
+    assert_eq!(texts().await[0].1, ReadFrom::Cache);
+}
+
+#[tokio::test]
 async fn what_the_list_shows_as_unchanged_is_not_read_again() {
     let world = composed(Manner::default()).await;
     assert!(world.registry.survey().await);
@@ -108,7 +145,7 @@ async fn a_small_budget_makes_it_slow_and_leaves_room_for_looks() {
     assert_eq!(world.take_seen().len(), 5, "half of what may be asked at once");
     assert!(!world.registry.survey().await);
     assert_eq!(world.take_seen().len(), 0);
-    assert!(world.labels(serin::registry::Freshness::Polled).await.is_ok());
+    assert!(world.labels(Freshness::Polled).await.is_ok());
     let mut rounds = 0;
     while !world.registry.survey().await {
         advance(&world, 1);

@@ -184,7 +184,8 @@ impl Cache {
         }
     }
 
-    fn remove(&mut self, key: &Key) {
+    /// Forgets what is known of `key`.
+    pub(super) fn remove(&mut self, key: &Key) {
         if let Some(entry) = self.entries.remove(key) {
             self.by_use.remove(&entry.used);
             self.bytes -= entry.bytes;

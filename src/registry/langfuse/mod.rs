@@ -49,7 +49,7 @@ use crate::rollout::LabelMove;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -185,12 +185,23 @@ impl Langfuse {
 
     fn remember(&self, prompt: &PromptName, label: &Label, version: Option<Version>) {
         self.shelf.saw(prompt, label, version);
+        let place = (prompt.clone(), label.clone());
         let at = self.client.clock().now();
-        let mut seen = self.seen();
-        if seen.len() >= LABELS_REMEMBERED_MAX {
-            seen.clear();
+        let before = {
+            let mut seen = self.seen();
+            if seen.len() >= LABELS_REMEMBERED_MAX {
+                seen.clear();
+            }
+            seen.insert(place.clone(), Seen { version, at })
+        };
+        // What was read of prompts that take it in has the text of before.
+        if before.is_none_or(|before| before.version != version) {
+            let parents = self.survey.known().parents(&BTreeSet::from([place]));
+            for ((prompt, label), version) in parents {
+                self.shelf
+                    .changed(&prompt, &[Which::Label(label), Which::Version(version)]);
+            }
         }
-        seen.insert((prompt.clone(), label.clone()), Seen { version, at });
     }
 
     fn forget(&self, prompt: &PromptName, label: &Label) {

@@ -148,6 +148,17 @@ impl Shelf {
         }
     }
 
+    /// Forgets what is known of a prompt whose text has changed without a move of its own.
+    pub(super) fn changed(&self, prompt: &PromptName, read_as: &[Which]) {
+        let mut state = self.state();
+        for which in read_as {
+            state.cache.remove(&Key {
+                prompt: prompt.clone(),
+                which: which.clone(),
+            });
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -20,7 +20,7 @@ use crate::rollout::{AuditEvent, CacheOutcome};
 use crate::store::{Clearing, SeenLabel, Store, StoreError};
 use crate::telemetry::Telemetry;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Labels whose keys are cleared at once; the rest follows with the next look.
 const CLEARINGS_AT_ONCE_MAX: usize = 500;
+/// Prompts that take in a label whose keys are cleared with it; those of further ones expire.
+const PARENTS_AT_ONCE_MAX: usize = 500;
 /// How long after its end a move still belongs to a rollout.
 const AFTERWARDS: SignedDuration = SignedDuration::from_secs(60);
 
@@ -153,8 +155,8 @@ impl Keeper {
         let mut errands = Vec::new();
         let mut refused = BTreeMap::new();
         for (at, clearing) in due.iter().enumerate() {
-            match self.errand(&clearing.label).await {
-                Ok(errand) => errands.push((at, errand)),
+            match self.errands(&clearing.label).await {
+                Ok(of_label) => errands.extend(of_label.into_iter().map(|errand| (at, errand))),
                 Err(error) => {
                     refused.insert(at, error.to_string());
                 }
@@ -162,7 +164,15 @@ impl Keeper {
         }
         let (places, errands): (Vec<usize>, Vec<Errand>) = errands.into_iter().unzip();
         let outcomes = self.redis.run(&errands).await;
-        let mut outcomes: BTreeMap<usize, Result<(), String>> = places.into_iter().zip(outcomes).collect();
+        let mut by_place: BTreeMap<usize, Result<(), String>> = BTreeMap::new();
+        for (at, outcome) in places.into_iter().zip(outcomes) {
+            let so_far = by_place.entry(at).or_insert(Ok(()));
+            // What failed once is done again, all of it.
+            if so_far.is_ok() {
+                *so_far = outcome;
+            }
+        }
+        let mut outcomes = by_place;
         outcomes.extend(refused.into_iter().map(|(at, error)| (at, Err(error))));
         let mut tried = Vec::with_capacity(due.len());
         for (at, clearing) in due.into_iter().enumerate() {
@@ -179,7 +189,22 @@ impl Keeper {
         tried
     }
 
-    /// What to ask for.
+    /// What to ask for: its own key, and those of prompts that take it in. The store notes the latter
+    /// itself for the embedded registry, whose journal it has.
+    async fn errands(&self, seen: &SeenLabel) -> Result<Vec<Errand>, RegistryError> {
+        let mut errands = vec![self.errand(seen).await?];
+        let registry = self.parts.registries.get(&seen.registry);
+        if let Some(registry) = registry.filter(|_| seen.registry.as_str() != RegistryName::EMBEDDED) {
+            let moved = BTreeSet::from([(seen.prompt.clone(), seen.label.clone())]);
+            let parents = registry.compositions().await?.parents(&moved).into_keys();
+            let keys =
+                parents.map(|(prompt, label)| self.manner.pattern.key(&seen.registry, &prompt, &label));
+            let parents = keys.map(|key| Errand::Delete { key });
+            errands.extend(parents.take(PARENTS_AT_ONCE_MAX));
+        }
+        Ok(errands)
+    }
+
     async fn errand(&self, seen: &SeenLabel) -> Result<Errand, RegistryError> {
         let key = self.manner.pattern.key(&seen.registry, &seen.prompt, &seen.label);
         let registry = self.parts.registries.get(&seen.registry);

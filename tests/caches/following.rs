@@ -239,3 +239,32 @@ async fn prompts_that_take_in_another_by_its_label_are_cleared_with_it() {
         "a version does not change"
     );
 }
+
+#[tokio::test]
+async fn prompts_of_others_that_take_in_a_label_are_cleared_with_it() {
+    let redis = Model::start(PASSWORD).await;
+    let (mut world, mut keepers) = World::new(&[("answers", &redis, Then::Rewrite)]).await;
+    world.compose_theirs("letter", "@@@langfusePrompt:name=order/status|label=canary@@@");
+    world.compose_theirs("other", "@@@langfusePrompt:name=order/status|label=production@@@");
+    world.pass(1).await;
+    keepers[0].follow().await.unwrap();
+    for prompt in ["letter", "other", THEIRS] {
+        redis.put(&key(prompt, "production"), "as it was", 300);
+    }
+    redis.take_commands();
+    world.move_theirs("canary", 2);
+    world.pass(1).await;
+    redis.set_mood(Mood::Away);
+    keepers[0].follow().await.unwrap();
+    assert!(redis.get(&key("letter", "production")).is_some());
+    redis.set_mood(Mood::Well);
+    world.pass(60).await;
+    keepers[0].follow().await.unwrap();
+    assert_eq!(redis.get(&key("letter", "production")), None);
+    for kept in ["other", THEIRS] {
+        assert!(
+            redis.get(&key(kept, "production")).is_some(),
+            "{kept} has not changed"
+        );
+    }
+}

@@ -185,6 +185,24 @@ impl World {
         PromptStore::change_label(store, request).await.unwrap();
     }
 
+    /// A prompt of the other registry, with `production` on its one version.
+    pub(crate) fn compose_theirs(&self, name: &str, text: &str) {
+        let name = PromptName::new(name).unwrap();
+        let draft = Draft {
+            template: Template::Text(text.into()),
+            ..draft(1)
+        };
+        let version = self.theirs.create_version(&name, draft, Actor::serin()).version;
+        let moved = self.theirs.move_label_as(
+            Actor::serin(),
+            Justification::new("first").unwrap(),
+            &name,
+            &Label::new("production").unwrap(),
+            Some(version),
+        );
+        moved.unwrap();
+    }
+
     pub(crate) fn move_theirs(&self, label: &str, to: u32) {
         let moved = self.theirs.move_label_as(
             Actor::new("ann").unwrap(),

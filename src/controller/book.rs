@@ -122,11 +122,10 @@ impl PolicyBook {
             .collect()
     }
 
-    /// The file that a policy in force comes from.
-    pub fn file_of(&self, policy: &PolicyName) -> Option<String> {
-        let mut files = self.in_force.iter();
-        let (path, _) = files.find(|(_, in_force)| in_force.name == *policy)?;
-        Some(path.to_string_lossy().into_owned())
+    /// The file that each policy in force comes from.
+    pub fn files(&self) -> BTreeMap<&PolicyName, &Path> {
+        let in_force = self.in_force.iter();
+        in_force.map(|(file, policy)| (&policy.name, &**file)).collect()
     }
 
     /// What is wrong with the files.

@@ -2,7 +2,7 @@
 
 use super::Controller;
 use super::execute::REGISTRY_CALL_SECONDS_MAX;
-use crate::ids::{PolicyName, RegistryName};
+use crate::ids::{Label, PolicyName, RegistryName};
 use crate::policy::Policy;
 use crate::policy::lint::taken_in;
 use crate::policy::problem::Problem;
@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// Time between two looks at what takes in other prompts, in seconds; a label move looks anew.
 const LOOK_EVERY_SECONDS: i64 = 10;
+
+/// Most warnings at once; label moves tell of the prompts that further ones would be about.
+const WARNINGS_MAX: usize = 1_000;
 
 /// What is known of the prompts that take in others.
 #[derive(Debug, Default)]
@@ -79,7 +82,7 @@ impl Controller {
 
     /// Says of every policy in force what changes with its labels besides its own prompt.
     pub(super) fn warn_of_parents(&mut self) {
-        let mut warnings: BTreeMap<PolicyName, Vec<Problem>> = BTreeMap::new();
+        let mut told: Vec<(&Policy, &Label, String)> = Vec::new();
         for (registry, all) in &self.composed.known {
             let is_limited = matches!(all.gap, Some(Gap::Limit(_)));
             let taken = all.taken_in();
@@ -94,13 +97,20 @@ impl Controller {
                         continue;
                     }
                     let parents = parents(all, &place);
-                    if let Some(told) = sentence(label, &parents) {
-                        let file = self.book.file_of(&policy.name).unwrap_or_default();
-                        let problem = taken_in(&file, policy, label, told);
-                        warnings.entry(policy.name.clone()).or_default().push(problem);
-                    }
+                    told.extend(sentence(label, &parents).map(|words| (policy.as_ref(), label, words)));
                 }
             }
+        }
+        told.truncate(WARNINGS_MAX);
+        let files = match told.is_empty() {
+            true => BTreeMap::new(),
+            false => self.book.files(),
+        };
+        let mut warnings: BTreeMap<PolicyName, Vec<Problem>> = BTreeMap::new();
+        for (policy, label, words) in told {
+            let file = files.get(&policy.name).map(|file| file.to_string_lossy());
+            let problem = taken_in(&file.unwrap_or_default(), policy, label, words);
+            warnings.entry(policy.name.clone()).or_default().push(problem);
         }
         let before = std::mem::replace(&mut self.composed.warnings, warnings);
         let names = before.keys().chain(self.composed.warnings.keys());

@@ -11,6 +11,8 @@ mod pages;
 mod playground;
 #[path = "console/prompts.rs"]
 mod prompts;
+#[path = "console/report.rs"]
+mod report;
 #[path = "console/rollouts.rs"]
 mod rollouts;
 #[path = "console/world.rs"]

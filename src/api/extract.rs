@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// A part of a path as what it must be.
-pub(super) trait Segment: Sized {
+pub(crate) trait Segment: Sized {
     /// Reads the decoded part.
     fn parse(text: &str) -> Result<Self, String>;
 }
@@ -85,7 +85,7 @@ impl Segment for TokenName {
 
 /// The one parameter of a path.
 #[derive(Debug)]
-pub(super) struct Path<A>(pub(super) A);
+pub(crate) struct Path<A>(pub(crate) A);
 
 /// Both parameters of a path.
 #[derive(Debug)]

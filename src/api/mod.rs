@@ -64,13 +64,16 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::{Semaphore, watch};
+use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use self::events::Following;
+pub(crate) use self::extract::Path;
 pub use self::extract::TokenName;
 pub(crate) use self::follow::kept_alive;
 pub use self::front::Front;
 pub use self::openapi::document;
 pub use self::prompt_warming::keep_warm;
+pub(crate) use self::query::Query;
 pub use self::serve::serve;
 pub use self::surveying::keep_surveyed;
 
@@ -202,7 +205,7 @@ impl std::fmt::Debug for App {
 
 /// Every route of the API, with its documentation at `/openapi.json` and `/docs`.
 pub fn router(app: Arc<App>) -> Front {
-    wrap(routes(), app)
+    wrap(routes(OpenApiRouter::new()), app)
 }
 
 /// Puts the edge around routes: host check, bounds, clock, counters; `/` may be added to them before.
@@ -215,9 +218,10 @@ pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Front {
     Front::new(app, router)
 }
 
-/// Every route of the API, for a server that adds routes of its own and then [`wrap`]s them all.
-pub fn routes() -> Router<Arc<App>> {
-    let native = openapi::routes().split_for_parts().0;
+/// Every route of the API, for a server that adds routes of its own and then [`wrap`]s them all; `more` are
+/// those that are described with the API's.
+pub fn routes(more: OpenApiRouter<Arc<App>>) -> Router<Arc<App>> {
+    let native = openapi::routes(more).split_for_parts().0;
     native
         .merge(langfuse::routes())
         .merge(otlp::routes())

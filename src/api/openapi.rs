@@ -34,8 +34,8 @@ struct Documents {
     html: Arc<str>,
 }
 
-/// Every route with its documentation.
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+/// Every route with its documentation, and `more` with theirs.
+pub(super) fn routes(more: OpenApiRouter<Arc<App>>) -> OpenApiRouter<Arc<App>> {
     let (router, mut document) = OpenApiRouter::with_openapi(skeleton())
         .merge(assignments::routes())
         .merge(gateway::routes())
@@ -52,6 +52,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(hooks::routes())
         .merge(health::routes())
         .merge(ofrep::routes())
+        .merge(more)
         .routes(routes!(openapi))
         .routes(routes!(docs))
         .split_for_parts();
@@ -66,9 +67,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     routes
 }
 
-/// The OpenAPI document of every route.
+/// The OpenAPI document of every route of this room.
 pub fn document() -> OpenApi {
-    routes().split_for_parts().1
+    routes(OpenApiRouter::new()).split_for_parts().1
 }
 
 fn skeleton() -> OpenApi {

@@ -14,11 +14,11 @@ use std::str::FromStr;
 pub(super) const SEQUENCE_MAX: u64 = (1 << 53) - 1;
 
 /// What parameters hold, each where it is there.
-pub(super) type Values<'q, const N: usize> = [Option<Cow<'q, str>>; N];
+pub(crate) type Values<'q, const N: usize> = [Option<Cow<'q, str>>; N];
 
 /// The query of a request, unread.
 #[derive(Debug, Clone)]
-pub(super) struct Query(Uri);
+pub(crate) struct Query(Uri);
 
 impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
@@ -29,7 +29,7 @@ impl<S: Sync> FromRequestParts<S> for Query {
 
 impl Query {
     /// The values of `names`, in their order; any other name is refused.
-    pub(super) fn fields<const N: usize>(&self, names: [&'static str; N]) -> Result<Values<'_, N>, Problem> {
+    pub(crate) fn fields<const N: usize>(&self, names: [&'static str; N]) -> Result<Values<'_, N>, Problem> {
         fields(self.0.query().unwrap_or_default(), names)
     }
 

@@ -147,6 +147,18 @@ impl Client {
         self.ask(Method::DELETE, path, query, None).await
     }
 
+    /// `GET` of a page for people.
+    pub(crate) async fn page(&self, path: &[&str]) -> anyhow::Result<String> {
+        let request = self.http.get(self.url(path)?);
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        let body = self.read(response).await?;
+        if !status.is_success() {
+            return Err(self.refused(status, &body));
+        }
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// Follows `GET /v1/events`.
     pub(crate) async fn events(&self) -> anyhow::Result<Events<'_>> {
         // The answer goes on for as long as the server lives; its silence is bounded instead.

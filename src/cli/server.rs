@@ -115,7 +115,7 @@ impl Server {
         let model = settings.playground.as_ref().map(Model::new).transpose()?;
         let console = Console::new(Arc::clone(&app), &secret).with_model(model);
         let pages = console::routes(Arc::new(console));
-        let front = api::wrap(api::routes().merge(pages), Arc::clone(&app));
+        let front = api::wrap(api::routes(console::described()).merge(pages), Arc::clone(&app));
         let (stop, stopped) = watch::channel(false);
         let (stop_controller, controller_stopped) = oneshot::channel();
         let (stop_settling, settling_stopped) = oneshot::channel();

@@ -17,8 +17,18 @@ struct Asset {
 const CSS: Asset = Asset {
     name: "console.css",
     kind: "text/css; charset=utf-8",
-    text: include_str!("static/console.css"),
+    text: concat!(
+        include_str!("static/parts.css"),
+        "\n",
+        include_str!("static/console.css")
+    ),
 };
+/// The style of a report, which stands in it.
+pub(super) const REPORT_STYLE: &str = concat!(
+    include_str!("static/parts.css"),
+    "\n",
+    include_str!("static/report.css")
+);
 const SCRIPT: Asset = Asset {
     name: "console.js",
     kind: "text/javascript; charset=utf-8",

@@ -1,7 +1,7 @@
 //! Charts as SVG, drawn by plotters from numbers alone; the same numbers stand in a table beside them.
 //!
 //! Colours are those of the light page. In the dark, the style sheet replaces each by its name there, so
-//! every ink has a rule in `console.css`.
+//! every ink has a rule in `parts.css`.
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn every_ink_has_a_color_in_the_dark() {
-        let css = include_str!("static/console.css");
+        let css = include_str!("static/parts.css");
         for ink in [
             Ink::Control,
             Ink::Treatment,

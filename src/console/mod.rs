@@ -35,6 +35,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
 
 /// Largest form that is read, in bytes.
 const FORM_BYTES_MAX: usize = 1024 * 1024;
@@ -76,6 +77,11 @@ impl Console {
     }
 }
 
+/// What is made here and belongs to the API: described with its routes, and under its access.
+pub fn described() -> OpenApiRouter<Arc<App>> {
+    rollout::report::described()
+}
+
 /// Every page, for [`api::wrap`](crate::api::wrap) to put the server's edge around.
 pub fn routes(console: Arc<Console>) -> Router<Arc<App>> {
     Router::new()
@@ -90,6 +96,7 @@ pub fn routes(console: Arc<Console>) -> Router<Arc<App>> {
             get(playground::show).post(playground::work),
         )
         .route("/rollouts/{rollout}", get(rollout::show))
+        .route("/rollouts/{rollout}/report", get(rollout::report::show))
         .route(
             "/rollouts/{rollout}/{verb}",
             get(rollout::command::ask).post(rollout::command::carry_out),

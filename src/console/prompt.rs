@@ -345,8 +345,8 @@ async fn tried(
     states.truncate(ROLLOUTS_MAX);
     let exposure = match states.first() {
         Some((last, policy)) => {
-            let (trail, _) = Trail::read(console.app.store(), last.id).await?;
-            charts::exposure(&trail.entered, policy, console.now())
+            let (trail, _) = Trail::read(console.app.store(), last.id, 0).await?;
+            charts::exposure(&trail, policy, console.now())
         }
         None => None,
     };

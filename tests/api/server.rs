@@ -161,7 +161,7 @@ async fn gone_wrong(world: &World, path: &str) -> serde_json::Value {
     async fn panics() {
         panic!("the secret of the house");
     }
-    let routes = serin::api::routes()
+    let routes = serin::api::routes(utoipa_axum::router::OpenApiRouter::new())
         .route("/panics", get(panics))
         .route("/hangs", get(std::future::pending::<()>));
     let front = serin::api::wrap(routes, world.app.clone());

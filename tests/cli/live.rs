@@ -136,6 +136,11 @@ fn json_is_what_programs_need() {
     };
     assert_eq!(codes(&explained), ["moved", "label_move", "moved", "moved"]);
     assert_eq!(explained["rollout"]["id"], "r1");
+    let page = live.run("explain greeting --format html").good();
+    assert!(
+        page.starts_with("<!doctype html>") && page.contains("<h2 id=\"trail-title\">"),
+        "{page}"
+    );
     let users: String = (0..1_500).map(|number| format!("user-{number}\n")).collect();
     let assigned = live.run_reading(&users, "assign greeting - --json").json_lines();
     assert_eq!(assigned.len(), 1_500);

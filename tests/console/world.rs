@@ -48,6 +48,7 @@ const HOST: &str = "127.0.0.1:8080";
 
 pub(crate) struct World {
     pub(crate) front: Front,
+    pub(crate) store: Arc<SqliteStore>,
     clock: ManualClock,
     running: Option<(oneshot::Sender<()>, JoinHandle<Controller>)>,
     _folder: TempDir,
@@ -114,7 +115,8 @@ impl World {
         }));
         let pages = console::routes(Arc::new(Console::new(app.clone(), &secret).with_model(model)));
         let mut world = Self {
-            front: api::wrap(api::routes().merge(pages), app),
+            front: api::wrap(api::routes(console::described()).merge(pages), app),
+            store,
             clock: manual,
             running: None,
             _folder: folder,
@@ -176,7 +178,12 @@ impl World {
     }
 
     /// Makes versions 1 and 2 of the prompt of [`GREETING`], and starts a rollout of version 2.
-    pub(crate) async fn with_rollout(mut self) -> Self {
+    pub(crate) async fn with_rollout(self) -> Self {
+        self.with_rollout_as("").await
+    }
+
+    /// The same with a token.
+    pub(crate) async fn with_rollout_as(mut self, token: &str) -> Self {
         for (text, label) in [
             ("Hello {{name}}", "production"),
             ("Good day {{name}}, {{wish}}", "staging"),
@@ -185,11 +192,11 @@ impl World {
                 "name": "team/greeting", "type": "text", "prompt": text, "reason": "to greet",
                 "labels": [label], "config": {"temperature": 0.2},
             });
-            self.post("/v1/prompts", body).await;
+            self.post_as(token, "/v1/prompts", body).await;
         }
         self.tick(1).await;
         let start = json!({"policy": "greeting", "candidate": 2, "reason": "it greets better"});
-        self.post("/v1/rollouts", start).await;
+        self.post_as(token, "/v1/rollouts", start).await;
         self.tick(1).await;
         self
     }

@@ -156,6 +156,11 @@ impl Access {
         Ok(MayAssign(()))
     }
 
+    /// Whether whoever asks may do what `needed` is for.
+    pub(crate) fn may(&self, headers: &HeaderMap, needed: Scope) -> bool {
+        self.caller(headers, Some(needed)).is_ok()
+    }
+
     /// Who asks, in a protocol that has a place of its own for the token.
     pub(super) fn caller_by(
         &self,

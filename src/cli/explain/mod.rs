@@ -26,12 +26,13 @@ use serde_json::json;
     "$ serin explain order-status-answer"
     "$ serin explain r17 --json | jq '.audit[].text'"
     "$ serin explain r17 --format markdown > incident.md"
+    "$ serin explain r17 --format html > incident.html"
 ))]
 pub(crate) struct Explain {
     /// The rollout's id, such as `r17`, or its policy's name for the running or last one
     #[arg(value_name = "ROLLOUT", value_parser = Target::parse)]
     rollout: Target,
-    /// How it is written; `markdown` is for an incident report, `json` the same as --json
+    /// How it is written; `markdown` and `html` are for an incident report, `json` is the same as --json
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text, conflicts_with = "json")]
     format: Format,
     #[command(flatten)]
@@ -47,12 +48,19 @@ enum Format {
     Json,
     /// For people elsewhere.
     Markdown,
+    /// The same with charts and tables, as one page that loads nothing.
+    Html,
 }
 
 /// Runs the verb.
 pub(crate) async fn run(args: &Explain) -> anyhow::Result<()> {
     let client = Client::new(&args.connection, None)?;
     let id = args.rollout.resolve(&client).await?;
+    if args.format == Format::Html {
+        let page = client.page(&["v1", "rollouts", &id, "report"]).await?;
+        screen::print_exactly(&screen::harmless(&page))?;
+        return Ok(());
+    }
     let audit = client
         .pages(&["v1", "rollouts", &id, "audit"], "records", "after", usize::MAX)
         .await?;

@@ -1,12 +1,12 @@
 //! A rollout's numbers over time: which charts there are, and the table beside each.
 
+use super::trail::{Stay, Trail};
 use crate::analysis::Assessment;
 use crate::console::chart::{Chart, Curve, Ink, Level, Plot, Shape};
 use crate::console::numbers::{Scale, e_value, raised};
 use crate::figures;
 use crate::ids::Tick;
 use crate::policy::{Better, Metric, Policy};
-use crate::rollout::RolloutState;
 use crate::store::{MetricPoint, Point};
 use jiff::Timestamp;
 
@@ -244,20 +244,16 @@ impl<'p> Course<'p> {
 }
 
 /// Share of users in treatment as the history has it.
-pub(in crate::console) fn exposure(
-    entered: &[(Timestamp, RolloutState)],
-    policy: &Policy,
-    now: Timestamp,
-) -> Option<Chart> {
-    let (began, _) = entered.first()?;
+pub(in crate::console) fn exposure(trail: &Trail, policy: &Policy, now: Timestamp) -> Option<Chart> {
+    let (began, _) = trail.entered.first()?;
     let seconds = |at: Timestamp| at.duration_since(*began).as_secs_f64();
-    let mut points: Vec<(f64, f64)> = entered
-        .iter()
-        .map(|(at, state)| (seconds(*at), state.exposure(policy).ratio()))
+    let share_of = |stay: &Stay<'_>| stay.state.exposure(policy).ratio();
+    let mut points: Vec<(f64, f64)> = trail
+        .stays(now)
+        .map(|stay| (seconds(stay.since), share_of(&stay)))
         .collect();
-    let (end, last) = entered.last()?;
-    let until = if last.phase.is_over() { *end } else { now };
-    points.push((seconds(until), last.exposure(policy).ratio()));
+    let last = trail.stays(now).last()?;
+    points.push((seconds(last.until), share_of(&last)));
     let plot = Plot {
         curves: vec![Curve {
             ink: Ink::Treatment,

@@ -1,7 +1,7 @@
 //! Asking something of a rollout: a page that says what would happen and asks for the reason, and the form
 //! that it sends.
 
-use super::{Action, Known, title_of};
+use super::{Action, Known, parsed, title_of};
 use crate::analysis::Verdict;
 use crate::api::access::{Operate, local_actor};
 use crate::api::problem::{Code, Problem};
@@ -52,7 +52,7 @@ pub(in crate::console) async fn ask(
     Path((id, word)): Path<(String, String)>,
 ) -> Result<Response, PageError> {
     let verb = verb(&word)?;
-    let known = Known::find(&console, &id).await?;
+    let known = Known::find(&console.app, parsed(&id)?).await?;
     let page = CommandPage::new(&console, &visitor, &known, verb);
     seated(&console, &visitor.seat, StatusCode::OK, &page)
 }
@@ -65,7 +65,7 @@ pub(in crate::console) async fn carry_out(
 ) -> Result<Response, PageError> {
     let Posted { visitor, fields } = posted;
     let verb = verb(&word)?;
-    let known = Known::find(&console, &id).await?;
+    let known = Known::find(&console.app, parsed(&id)?).await?;
     let name = fields.get("actor").unwrap_or_default().trim();
     let reason = fields.get("reason").unwrap_or_default();
     let reason = one_line(reason);

@@ -1,31 +1,30 @@
 //! One rollout: why it stands where it stands, its numbers, its history, and what may be asked of it.
 
 mod panel;
+mod standing;
 
 pub(super) mod charts;
 pub(super) mod command;
+pub(super) mod report;
 pub(super) mod trail;
 
 use self::charts::Course;
-use self::panel::{Gauge, Panel, SampleRatio};
+use self::panel::Measured;
+use self::standing::{Standing, Steps};
 use self::trail::Trail;
 use super::Console;
 use super::chart::Chart;
 use super::frame::{Frame, PageError, Section, not_found, page};
-use super::numbers;
 use super::visitor::Visitor;
-use super::words::{
-    Chip, Ladder, Moment, Prose, Tone, capital, ladder, phase_chip, rollout_standing, verdict_chip,
-};
+use super::words::{Chip, Moment, capital, phase_chip};
 use crate::analysis::Assessment;
+use crate::api::App;
 use crate::api::access::Read;
 use crate::controller::RolloutStatus;
-use crate::figures;
 use crate::ids::RolloutId;
-use crate::policy::quantity::show_duration;
 use crate::policy::{Policy, check};
 use crate::rollout::{Phase, RolloutState, Verb, explain, possible};
-use crate::store::StoreError;
+use crate::store::{Point, StoreError};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -33,6 +32,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
 
+/// Entries of the history that the page shows: the newest.
+const TRAIL_SHOWN_MAX: usize = 200;
 /// Other rollouts of the policy that are listed.
 const OTHERS_MAX: usize = 10;
 
@@ -47,11 +48,10 @@ struct Known {
 }
 
 impl Known {
-    async fn find(console: &Console, id: &str) -> Result<Self, PageError> {
-        let id: RolloutId = id.parse().map_err(|_| not_found("such rollout"))?;
-        let state = console.app.store().rollout(id).await?;
+    async fn find(app: &App, id: RolloutId) -> Result<Self, StoreError> {
+        let state = app.store().rollout(id).await?;
         let state = state.ok_or(StoreError::UnknownRollout(id))?;
-        let board = console.board();
+        let board = app.controller().board();
         let on_board = board.policies.get(&state.policy);
         let status = on_board
             .and_then(|status| status.rollout.clone())
@@ -63,7 +63,7 @@ impl Known {
                 status: Some(status),
             });
         }
-        let source = console.app.store().policy_source(&state.revision).await?;
+        let source = app.store().policy_source(&state.revision).await?;
         let checked = source.and_then(|source| check::check(state.policy.as_str(), &source).ok());
         Ok(Self {
             policy: checked.map(|sound| Arc::new(sound.policy)),
@@ -73,16 +73,51 @@ impl Known {
     }
 }
 
-/// A step, with what it asks for.
+/// The rollout that an address names.
+fn parsed(id: &str) -> Result<RolloutId, PageError> {
+    id.parse().map_err(|_| not_found("such rollout"))
+}
+
+/// A rollout with everything that was written down of it.
 #[derive(Debug)]
-struct StepRow {
-    number: usize,
-    exposure: String,
-    state: &'static str,
-    said: &'static str,
-    bake: String,
-    samples: String,
-    approval: bool,
+struct History {
+    known: Known,
+    trail: Trail,
+    /// The numbers of the last closed tick, or the last ones where it is over.
+    assessment: Option<Arc<Assessment>>,
+    points: Vec<Point>,
+}
+
+impl History {
+    /// Reads it, with the newest `entries_max` entries of its trail.
+    async fn read(app: &App, id: RolloutId, entries_max: usize) -> Result<Self, StoreError> {
+        let known = Known::find(app, id).await?;
+        let (trail, last) = Trail::read(app.store(), id, entries_max).await?;
+        let live = known
+            .status
+            .as_deref()
+            .and_then(|status| status.assessment.clone());
+        Ok(Self {
+            assessment: live.or(last.map(Arc::new)),
+            points: app.store().points(id).await?,
+            known,
+            trail,
+        })
+    }
+
+    fn standing(&self, now: Timestamp) -> Standing {
+        Standing::new(&self.known, self.assessment.as_deref(), now)
+    }
+
+    fn exposure_chart(&self, now: Timestamp) -> Option<Chart> {
+        let policy = self.known.policy.as_deref()?;
+        charts::exposure(&self.trail, policy, now)
+    }
+
+    fn measured(&self) -> Measured {
+        let course = Course::new(&self.points, self.known.state.started_at);
+        Measured::new(self.known.policy.as_deref(), self.assessment.as_deref(), &course)
+    }
 }
 
 /// Something that may be asked.
@@ -125,31 +160,13 @@ struct Other {
 #[template(path = "rollout.html", config = "src/console/askama.toml")]
 struct RolloutPage {
     frame: Frame,
-    id: String,
-    policy: String,
-    stable: u32,
-    candidate: u32,
-    phase: Chip,
-    verdict: Option<Chip>,
-    exposure: String,
-    ladder: Option<Ladder>,
-    /// Why it stands where it stands, with its numbers where numbers decide.
-    standing: Prose,
-    because: Option<Prose>,
-    began: Moment,
-    since: String,
-    since_moment: Moment,
-    overruled: bool,
-    steps: Vec<StepRow>,
+    standing: Standing,
+    steps: Option<Steps>,
     actions: Vec<Action>,
     may_operate: bool,
     done: Option<&'static str>,
     exposure_chart: Option<Chart>,
-    panels: Vec<Panel>,
-    ratio: Option<SampleRatio>,
-    combined: Option<Gauge>,
-    /// What users may still meet after a rollback.
-    aftermath: Option<Prose>,
+    numbers: Measured,
     trail: Trail,
     others: Vec<Other>,
 }
@@ -168,34 +185,29 @@ pub(super) async fn show(
     Path(id): Path<String>,
     Query(done): Query<Done>,
 ) -> Result<Response, PageError> {
-    let known = Known::find(&console, &id).await?;
+    let history = History::read(&console.app, parsed(&id)?, TRAIL_SHOWN_MAX).await?;
+    let (known, now) = (&history.known, console.now());
     let state = &known.state;
-    let (trail, last) = Trail::read(console.app.store(), state.id).await?;
-    let live = known
-        .status
-        .as_deref()
-        .and_then(|status| status.assessment.clone());
-    let assessment = live.or(last.map(Arc::new));
     let others = console
         .app
         .store()
         .rollouts(Some(&state.policy), None, OTHERS_MAX)
         .await?;
     let title = format!("{} {}", state.policy, state.id);
-    let frame = Frame::new(&console, &visitor, Section::Overview, title).live(Some(state.policy.as_str()));
     let done = Verb::ALL.into_iter().find(|verb| verb.as_str() == done.done);
-    let points = console.app.store().points(state.id).await?;
-    let course = Course::new(&points, state.started_at);
-    let now = console.now();
     let policy = known.policy.as_deref();
-    let exposure_chart = policy.and_then(|policy| charts::exposure(&trail.entered, policy, now));
+    let actions = policy.map_or_else(Vec::new, |policy| possible(policy, &state.phase));
     let shown = RolloutPage {
-        exposure_chart,
+        frame: Frame::new(&console, &visitor, Section::Overview, title).live(Some(state.policy.as_str())),
+        standing: history.standing(now),
+        steps: policy.map(|policy| Steps::new(policy, &state.phase, &history.trail, now)),
+        actions: actions.into_iter().map(Action::of).collect(),
         may_operate: visitor.seat.may_operate,
         done: done.map(|verb| Action::of(verb).title),
+        exposure_chart: history.exposure_chart(now),
+        numbers: history.measured(),
         others: others.iter().map(|other| Other::new(other, state.id)).collect(),
-        trail,
-        ..RolloutPage::new(frame, &known, assessment.as_deref(), &course, now)
+        trail: history.trail,
     };
     page(&console, &visitor, &shown)
 }
@@ -210,109 +222,6 @@ impl Other {
             is_this: state.id == this,
         }
     }
-}
-
-impl RolloutPage {
-    fn new(
-        frame: Frame,
-        known: &Known,
-        assessment: Option<&Assessment>,
-        course: &Course<'_>,
-        now: Timestamp,
-    ) -> Self {
-        let Known {
-            state,
-            policy,
-            status,
-        } = known;
-        let policy = policy.as_deref();
-        let since = state.changed_at.max(state.entered_at);
-        let standing = match status.as_deref() {
-            Some(status) => rollout_standing(status, now),
-            None => explain::phase(&state.phase),
-        };
-        let exposure = match (status.as_deref(), policy) {
-            (Some(status), _) => figures::percentage(status.exposure.ratio()),
-            (None, Some(policy)) => figures::percentage(state.exposure(policy).ratio()),
-            (None, None) => figures::NOTHING.to_owned(),
-        };
-        let read = policy.zip(assessment);
-        Self {
-            id: state.id.to_string(),
-            policy: state.policy.to_string(),
-            stable: state.stable.get(),
-            candidate: state.candidate.get(),
-            phase: phase_chip(&state.phase),
-            verdict: assessment.map(|assessment| verdict_chip(assessment.verdict)),
-            exposure,
-            ladder: policy.map(|policy| ladder(policy, Some(&state.phase))),
-            standing: Prose::new(&standing),
-            because: read.and_then(|(policy, assessment)| because(policy, assessment)),
-            began: Moment::new(state.started_at),
-            since: explain::span(now.duration_since(since)),
-            since_moment: Moment::new(since),
-            overruled: state.fail_overruled,
-            steps: policy.map_or_else(Vec::new, |policy| steps(policy, &state.phase)),
-            actions: policy.map_or_else(Vec::new, |policy| {
-                possible(policy, &state.phase)
-                    .into_iter()
-                    .map(Action::of)
-                    .collect()
-            }),
-            may_operate: false,
-            done: None,
-            exposure_chart: None,
-            panels: read.map_or_else(Vec::new, |(policy, assessment)| {
-                Panel::all(policy, assessment, course)
-            }),
-            ratio: assessment.and_then(|assessment| SampleRatio::new(&assessment.data, course)),
-            combined: assessment.and_then(combined),
-            aftermath: status
-                .as_deref()
-                .map(|status| Prose::new(&status.aftermath.sentence())),
-            trail: Trail::default(),
-            others: Vec::new(),
-            frame,
-        }
-    }
-}
-
-/// The numbers of what is to blame, in a sentence.
-fn because(policy: &Policy, assessment: &Assessment) -> Option<Prose> {
-    let blame = assessment.blame.as_ref()?;
-    let metric = policy.metrics.iter().find(|metric| metric.name == blame.metric)?;
-    let evidence = assessment
-        .metrics
-        .iter()
-        .find(|evidence| evidence.metric == blame.metric)?;
-    let numbers = numbers::sentence(metric, evidence, assessment, policy.analysis.alpha);
-    Some(Prose::new(&format!("`{}`: {}", blame.metric, numbers.text())))
-}
-
-/// What all guarded metrics together say.
-fn combined(assessment: &Assessment) -> Option<Gauge> {
-    Some(Gauge::new(
-        "The candidate is worse",
-        "all guarded metrics together; at the threshold, it is taken back",
-        Tone::Bad,
-        assessment.log_e_combined?,
-        assessment.threshold,
-    ))
-}
-
-fn steps(policy: &Policy, phase: &Phase) -> Vec<StepRow> {
-    let drawn = ladder(policy, Some(phase)).rungs;
-    let rows = policy.steps.iter().zip(drawn).enumerate();
-    rows.map(|(index, (step, rung))| StepRow {
-        number: index + 1,
-        exposure: rung.exposure,
-        state: rung.state,
-        said: rung.said,
-        bake: show_duration(step.bake),
-        samples: figures::count(step.samples),
-        approval: step.approval,
-    })
-    .collect()
 }
 
 /// `Rolled back` for `rolled_back`.

@@ -10,6 +10,53 @@ use crate::policy::{Alpha, Better, Metric, Policy, Role};
 use askama::Template;
 use askama::filters::HtmlSafe;
 
+/// Everything that was measured: each metric, all of them together, how users came.
+#[derive(Debug, Default, Template)]
+#[template(path = "numbers.html", config = "src/console/askama.toml")]
+pub(super) struct Measured {
+    pub(super) panels: Vec<Panel>,
+    combined: Option<Gauge>,
+    ratio: Option<SampleRatio>,
+    /// Whether the page is kept: everything is open then.
+    is_kept: bool,
+}
+
+/// Its template has escaped it.
+impl HtmlSafe for Measured {}
+
+impl Measured {
+    pub(super) fn new(policy: Option<&Policy>, assessment: Option<&Assessment>, course: &Course<'_>) -> Self {
+        let Some(assessment) = assessment else {
+            return Self::default();
+        };
+        Self {
+            panels: policy.map_or_else(Vec::new, |policy| Panel::all(policy, assessment, course)),
+            combined: combined(assessment),
+            ratio: SampleRatio::new(&assessment.data, course),
+            is_kept: false,
+        }
+    }
+
+    /// The same on a page that is kept.
+    pub(super) fn kept(self) -> Self {
+        Self {
+            is_kept: true,
+            ..self
+        }
+    }
+}
+
+/// What all guarded metrics together say.
+fn combined(assessment: &Assessment) -> Option<Gauge> {
+    Some(Gauge::new(
+        "The candidate is worse",
+        "all guarded metrics together; at the threshold, it is taken back",
+        Tone::Bad,
+        assessment.log_e_combined?,
+        assessment.threshold,
+    ))
+}
+
 /// One metric.
 #[derive(Debug)]
 pub(super) struct Panel {

@@ -1,8 +1,10 @@
 // Walks through the console in a headless Chromium: with and without JavaScript, in light and in dark, wide
 // and on a phone. Prints one line of JSON for each thing that was looked at.
 import { createRequire } from "node:module";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
 const [url, executablePath, pictures, rollouts] = process.argv.slice(2);
@@ -15,13 +17,13 @@ const check = (ok, what) => console.log(JSON.stringify({ ok: Boolean(ok), what }
 mkdirSync(pictures, { recursive: true });
 
 // Every message of a page that a developer would call an error.
-const listen = (page, name) => {
+const listen = (page, name, origin = url) => {
   page.on("console", (message) => {
     if (message.type() === "error") check(false, `${name}: the browser says: ${message.text()} at ${page.url()}`);
   });
   page.on("pageerror", (error) => check(false, `${name}: ${error}`));
   page.on("request", (request) => {
-    if (!request.url().startsWith(url)) check(false, `${name}: a request went to ${request.url()}`);
+    if (!request.url().startsWith(origin)) check(false, `${name}: a request went to ${request.url()}`);
   });
 };
 
@@ -98,6 +100,51 @@ const byKeyboard = async (page, name) => {
   check(ring === "solid", `${name}: the focus can be seen: ${ring}`);
 };
 
+// Keeps the report of a rollout as a person does, and opens the copy from the disk, where no server answers.
+const keepReport = async (browser) => {
+  const folder = mkdtempSync(join(tmpdir(), "serin-report-"));
+  const copy = join(folder, "report.html");
+  const reader = await browser.newPage();
+  listen(reader, "report");
+  await reader.goto(`${url}/rollouts/${failing.id}`);
+  const answered = reader.waitForResponse(`${url}/rollouts/${failing.id}/report`);
+  await reader.getByRole("link", { name: "Report", exact: true }).click();
+  writeFileSync(copy, await (await answered).body());
+  await reader.close();
+  const address = pathToFileURL(copy).href;
+  for (const [look, options] of Object.entries(looks)) {
+    const name = `report from the disk, ${look}`;
+    const context = await browser.newContext({ ...options, offline: true });
+    const page = await context.newPage();
+    const asked = [];
+    page.on("request", (request) => asked.push(request.url()));
+    listen(page, name, address);
+    await page.goto(address);
+    await says(page, "The candidate is worse in", name);
+    for (const part of ["Ladder", "Sample ratio", "Data quality", "History", "Policy"]) {
+      const shown = await page.getByRole("heading", { name: part, exact: true }).isVisible();
+      check(shown, `${name}: it has the part ${part}`);
+    }
+    check((await page.locator(".panel .chart svg polyline").count()) >= 4, `${name}: charts have lines`);
+    check(await page.locator(".panel details table").first().isVisible(), `${name}: the numbers of the charts are open`);
+    const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const expected = look === "dark" ? "rgb(14, 17, 22)" : "rgb(246, 247, 248)";
+    check((await ground()) === expected, `${name}: its style is in force: ${await ground()}`);
+    await page.screenshot({ path: join(pictures, `report-${look}.png`), fullPage: true });
+    await accessible(page, name);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    check(wide <= 0, `${name}: the page is as wide as its window, not ${wide} wider`);
+    await page.emulateMedia({ media: "print" });
+    const ink = await page.evaluate(() => getComputedStyle(document.body).color);
+    check(ink === "rgb(27, 31, 36)", `${name}: it is printed dark on white: ${ink}`);
+    const paper = await page.pdf({ format: "A4", path: join(pictures, `report-${look}.pdf`) });
+    check(paper.length > 10000, `${name}: it prints, in ${paper.length} bytes`);
+    check(asked.join() === address, `${name}: nothing else was asked for: ${asked}`);
+    await context.close();
+  }
+  rmSync(folder, { recursive: true });
+};
+
 const pages = {
   overview: "/",
   rollout: `/rollouts/${failing.id}`,
@@ -159,6 +206,8 @@ try {
     }
     await context.close();
   }
+
+  await keepReport(browser);
 
   const live = await browser.newContext(looks.light);
   const watcher = await live.newPage();

@@ -155,9 +155,11 @@ def machinery(grid):
                    queries(("sum by (cache, outcome) (rate(serin_cache_clearings_total[$__rate_interval])) or on () vector(0)",
                             "{{cache}}: {{outcome}}")), unit="ops"), 8, 7)
     grid.add(graph("Notifications", "Attempts to tell people what their policies say, by what came of them.",
-                   [query("sum by (outcome) (rate(serin_notices_total[$__rate_interval]))", "{{outcome}}")], unit="ops", stack=True), 12, 7)
+                   [query("sum by (outcome) (rate(serin_notices_total[$__rate_interval]))", "{{outcome}}")], unit="ops", stack=True), 8, 7)
     grid.add(graph("Notifications that wait", "Notifications that wait because they, or one before them, were not taken.",
-                   [query("sum by (policy) (serin_notices_waiting)", "{{policy}}")], steps=True, low=0), 12, 7)
+                   [query("sum by (policy) (serin_notices_waiting)", "{{policy}}")], steps=True, low=0), 8, 7)
+    grid.add(graph("Spans of Serin's own", "Spans that Serin tells of itself, where an endpoint takes them, by what became of them.",
+                   [query("sum by (outcome) (rate(serin_own_spans_total[$__rate_interval]))", "{{outcome}}")], unit="ops", stack=True), 8, 7)
     grid.add(table("Length of rollouts", "From start to end, on average, since the process started.",
                    [query("sum by (policy, outcome) (serin_rollout_duration_seconds_sum) / sum by (policy, outcome) (serin_rollout_duration_seconds_count)",
                           instant=True, table=True)],

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::clock::Stopwatch;
+use crate::telemetry::traces::{Head, Requested};
 
 /// How many times as many assignments may be worked on at once as other requests.
 const ASSIGNMENTS_IN_FLIGHT_FACTOR: usize = 16;
@@ -86,7 +87,7 @@ pub(super) fn assignment<B>(
     request: &http::Request<B>,
     work: impl FnOnce() -> Result<Response, Problem>,
 ) -> Response {
-    let visit = Visit::begin(app, assignments::ROUTE, request);
+    let mut visit = Visit::begin(app, assignments::ROUTE, request);
     let answered = visit.enter(request).and_then(|_place| {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
     });
@@ -95,6 +96,7 @@ pub(super) fn assignment<B>(
         return visit.end(response);
     }
     visit.sign(&mut response);
+    visit.tell(StatusCode::OK);
     let answers = || {
         app.telemetry
             .answers(visit.method, visit.route, StatusCode::OK.as_u16())
@@ -110,16 +112,26 @@ struct Visit<'a> {
     method: &'static str,
     reader: Option<Reader>,
     watch: Stopwatch,
+    /// What is told of it, if anything is.
+    traced: Option<Requested>,
 }
 
 impl<'a> Visit<'a> {
     fn begin<B>(app: &'a App, route: &'a str, request: &http::Request<B>) -> Self {
+        let method = method_word(request.method());
+        let head = Head {
+            method,
+            route: (route != NO_ROUTE).then_some(route),
+            path: request.uri().path(),
+            headers: request.headers(),
+        };
         Self {
             app,
             route,
-            method: method_word(request.method()),
+            method,
             reader: app.reader(request),
             watch: Stopwatch::start(),
+            traced: app.telemetry.tracer().request(&head),
         }
     }
 
@@ -166,9 +178,17 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Tells how it was answered.
+    fn tell(&mut self, status: StatusCode) {
+        if let Some(traced) = self.traced.take() {
+            traced.answered(status.as_u16());
+        }
+    }
+
     /// The answer as it is sent, counted.
-    fn end(self, mut response: Response) -> Response {
+    fn end(mut self, mut response: Response) -> Response {
         self.sign(&mut response);
+        self.tell(response.status());
         let status = response.status().as_u16();
         self.app
             .telemetry

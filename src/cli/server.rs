@@ -19,6 +19,7 @@ use crate::registry::{HookSecret, Registry};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Secret, Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::telemetry::traces::Exporting;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -51,6 +52,7 @@ struct Running {
     settling: JoinHandle<()>,
     stop_settling: oneshot::Sender<()>,
     telling: Telling,
+    exporting: Option<Exporting>,
     stop: watch::Sender<bool>,
 }
 
@@ -85,7 +87,7 @@ impl Server {
             Some(secret) => secret.clone(),
             None => store.secret().await.context("cannot read the secret")?,
         };
-        let telemetry = Arc::new(Telemetry::new().context("cannot set up telemetry")?);
+        let (telemetry, exporting) = telemetry(settings, &clock)?;
         let Registries { all, langfuses } = registries(settings, &clock, &store)?;
         let (handle, side) = controller::channel();
         let parts = caches::Parts {
@@ -133,6 +135,7 @@ impl Server {
             settling: tokio::spawn(settle(Arc::clone(&app), settling_stopped)),
             stop_settling,
             telling,
+            exporting,
             app,
             stop: stop.clone(),
         };
@@ -234,9 +237,24 @@ impl Running {
         };
         let ended = ended.context("the controller broke off");
         self.store.close().await;
+        // Last, so that what was told at the end is sent, too.
+        if let Some(exporting) = self.exporting {
+            exporting.stop().await;
+        }
         ended.map(drop)?;
         outcome
     }
+}
+
+/// The counters, with spans of Serin's own where the settings say where they go.
+fn telemetry(settings: &Settings, clock: &Clock) -> anyhow::Result<(Arc<Telemetry>, Option<Exporting>)> {
+    let telemetry = Telemetry::new().context("cannot set up telemetry")?;
+    let Some(traces) = &settings.traces else {
+        return Ok((Arc::new(telemetry), None));
+    };
+    let (telemetry, exporting) = telemetry.with_traces(traces, clock.clone())?;
+    tracing::info!(service = traces.service, "spans of Serin's own are sent");
+    Ok((Arc::new(telemetry), Some(exporting)))
 }
 
 /// Counts what spans told, once it was waited for long enough, and all of it at the end.

@@ -4,6 +4,7 @@ use super::caches;
 use super::playground;
 use super::registries::{Entry, KeySource};
 use super::reserve::ReserveSettings;
+use super::traces;
 use super::{AllowedOrigin, LimitArgs, SettingsError, parse_duration};
 use crate::ids::{RegistryName, SecretName};
 use crate::spelling;
@@ -24,6 +25,7 @@ pub(super) struct Document {
     pub(super) insecure: Option<bool>,
     pub(super) log_format: Option<LogFormat>,
     pub(super) log_filter: Option<String>,
+    pub(super) traces: Option<traces::Entry>,
     pub(super) secret_file: Option<PathBuf>,
     pub(super) notify_secrets: BTreeMap<SecretName, KeySource>,
     pub(super) registries: BTreeMap<RegistryName, Entry>,
@@ -44,6 +46,7 @@ struct Wire {
     listen: Option<SocketAddr>,
     insecure: Option<bool>,
     log: Log,
+    traces: Option<traces::Entry>,
     secret_file: Option<PathBuf>,
     notify: Notify,
     registries: BTreeMap<Name, Entry>,
@@ -238,6 +241,7 @@ impl From<Wire> for Document {
             insecure: wire.insecure,
             log_format: wire.log.format,
             log_filter: wire.log.filter,
+            traces: wire.traces,
             secret_file: wire.secret_file,
             notify_secrets: secrets.map(|(name, source)| (name.0, source)).collect(),
             registries,

@@ -9,11 +9,13 @@ mod origins;
 mod playground;
 mod registries;
 mod reserve;
+mod traces;
 
 use self::registries::KeySource;
 use crate::ids::{RegistryName, SecretName};
 use crate::store::Secret;
 use crate::telemetry::log::LogFormat;
+use crate::telemetry::traces::TraceSettings;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -45,6 +47,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Which events are logged, in the syntax of `tracing_subscriber::EnvFilter`; `info` by default.
     pub log_filter: String,
+    /// Where Serin's own spans go; nowhere by default.
+    pub traces: Option<TraceSettings>,
     /// The secret that users are hashed with, where it is fixed; else the store makes one.
     pub secret: Option<Secret>,
     /// What policies name as the `secret` of a notification.
@@ -202,6 +206,9 @@ pub enum SettingsError {
     },
 }
 
+/// What environment variables hold.
+type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+
 /// What an environment variable holds, where it is set to text.
 pub fn environment(name: &str) -> Option<String> {
     #[expect(
@@ -254,6 +261,7 @@ impl Settings {
                 .log
                 .or(document.log_filter)
                 .unwrap_or_else(|| "info".to_owned()),
+            traces: traces::resolve(document.traces, environment)?,
             secret,
             notify_secrets: notify_secrets(document.notify_secrets, environment)?,
             registries: registries(document.registries, environment)?,

@@ -298,6 +298,22 @@ impl Entry {
 impl KeySource {
     /// The key, from a file or by `environment`; else what is wrong.
     pub(super) fn read(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Hidden, String> {
+        let (key, place) = self.found(environment)?;
+        if key.len() > KEY_BYTES_MAX || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!(
+                "{place} holds no key: it must be at most {KEY_BYTES_MAX} visible ASCII characters"
+            ));
+        }
+        Ok(Hidden(key))
+    }
+
+    /// The same where it may be several words.
+    pub(super) fn text(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+        Ok(self.found(environment)?.0)
+    }
+
+    /// The text without what is around it, and where it was found.
+    fn found(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<(String, String), String> {
         let (text, place) = match self {
             Self::Environment(name) => {
                 let text = environment(name);
@@ -313,12 +329,7 @@ impl KeySource {
         if key.is_empty() {
             return Err(format!("{place} is empty"));
         }
-        if key.len() > KEY_BYTES_MAX || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!(
-                "{place} holds no key: it must be at most {KEY_BYTES_MAX} visible ASCII characters"
-            ));
-        }
-        Ok(Hidden(key.to_owned()))
+        Ok((key.to_owned(), place))
     }
 }
 

@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for ReserveSettings {
 }
 
 /// Reads `2%` or `0.25%`.
-fn percentage(text: &str) -> Option<Exposure> {
+pub(super) fn percentage(text: &str) -> Option<Exposure> {
     let number = text.strip_suffix('%')?;
     let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -18,6 +18,7 @@ use crate::registry::{Freshness, Registry};
 use crate::rollout::RolloutState;
 use crate::store::{Secret, Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::telemetry::traces::{Parent, Work};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -90,6 +91,8 @@ pub struct Controller {
     pub(super) published: u64,
     /// Users who are in treatment of no policy.
     pub(super) reserve: Option<Segment>,
+    /// What is told of the tick, or the command, that is worked on.
+    pub(super) traced: Work,
     folder_read: Option<Timestamp>,
 }
 
@@ -133,6 +136,7 @@ impl Controller {
             routes: BTreeMap::new(),
             published: 0,
             reserve: None,
+            traced: Work::default(),
             folder_read: None,
         };
         controller.read_folder().await;
@@ -166,7 +170,10 @@ impl Controller {
             rollouts.insert(name, Running::restore(self.store.as_ref(), policy, state).await?);
         }
         self.rollouts = rollouts;
-        self.unfinished = loaded.effects.into_iter().map(Unfinished::from).collect();
+        let unfinished = loaded.effects.into_iter();
+        self.unfinished = unfinished
+            .map(|effect| Unfinished::new(effect, Parent::default()))
+            .collect();
         Ok(())
     }
 
@@ -270,6 +277,12 @@ impl Controller {
     /// Does what somebody asks for, publishes it, and answers.
     pub async fn answer(&mut self, request: Request) {
         let now = self.clock.now();
+        self.traced = self.telemetry.tracer().work("serin.command", now);
+        self.carry_out(request, now).await;
+        self.traced = Work::default();
+    }
+
+    async fn carry_out(&mut self, request: Request, now: Timestamp) {
         let (answer, reply) = match request {
             Request::Start { start, reply } => (self.start(start, now).await, reply),
             Request::Command {

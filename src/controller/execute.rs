@@ -8,6 +8,7 @@ use crate::registry::{Freshness, MoveOutcome, MoveReason, Registry, RegistryErro
 use crate::rollout::{Cause, LabelMove, LabelMoveOutcome, Phase, RolloutState, explain};
 use crate::store::{PendingEffect, StoreError};
 use crate::telemetry::MoveResult;
+use crate::telemetry::traces::{Moved, Parent};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,13 +25,16 @@ pub(super) const RETRY_SECONDS_MAX: i64 = 60;
 pub(super) struct Unfinished {
     effect: PendingEffect,
     retry_at: Option<Timestamp>,
+    /// The span of the move that asks for it; attempts are told below it.
+    asked_by: Parent,
 }
 
-impl From<PendingEffect> for Unfinished {
-    fn from(effect: PendingEffect) -> Self {
+impl Unfinished {
+    pub(super) fn new(effect: PendingEffect, asked_by: Parent) -> Self {
         Self {
             effect,
             retry_at: None,
+            asked_by,
         }
     }
 }
@@ -66,13 +70,21 @@ impl Controller {
                 }
                 Errand::Drop => LabelMoveOutcome::Superseded,
                 Errand::Run { name, registry, why } => {
-                    let stopwatch = Stopwatch::start();
+                    let (began, stopwatch) = (self.clock.now(), Stopwatch::start());
                     let label_move = &unfinished.effect.label_move;
                     let Ran { outcome, is_heard } = run(registry.as_ref(), label_move, &why).await;
                     if !is_heard {
                         let late = registry.late_moves_within();
                         self.unheard.note(label_move, self.clock.now(), late);
                     }
+                    let attempt = Moved {
+                        registry: name.as_str(),
+                        label_move,
+                        attempts: unfinished.effect.attempts,
+                        began,
+                        outcome: &outcome,
+                    };
+                    self.traced.label_moved(&attempt, &unfinished.asked_by);
                     let result = result_of(&outcome);
                     self.telemetry
                         .label_moved(&name, &label_move.label, result, stopwatch.elapsed());

@@ -12,6 +12,7 @@ use crate::rollout::{
     Refusal, RegistryCause, RolloutState, StayReason, notice,
 };
 use crate::store::{NewRollout, StoreError};
+use crate::telemetry::traces::Change;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,7 +185,7 @@ impl Controller {
             .begin(NewRollout {
                 state,
                 policy_source,
-                cause,
+                cause: cause.clone(),
                 effects,
                 at: now,
             })
@@ -193,8 +194,16 @@ impl Controller {
             policy = %policy.name, rollout.id = %begun.state.id, stable = %stable, candidate = %candidate,
             "rollout began"
         );
+        let change = Change {
+            from: None,
+            to: &begun.state,
+            cause: &cause,
+            assessment: None,
+        };
+        let asked_by = self.traced.moved(&change, now);
+        let unfinished = begun.effects.into_iter();
         self.unfinished
-            .extend(begun.effects.into_iter().map(Unfinished::from));
+            .extend(unfinished.map(|effect| Unfinished::new(effect, asked_by.clone())));
         self.rollouts.insert(
             policy.name.clone(),
             Running::fresh(Arc::clone(policy), begun.state.clone()),

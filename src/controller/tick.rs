@@ -8,6 +8,7 @@ use crate::registry::Freshness;
 use crate::rollout::{Decision, EvaluationState, Input, Observed, Transition, explain};
 use crate::store::StoreError;
 use crate::telemetry::log::chain;
+use crate::telemetry::traces::Work;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ impl Controller {
     /// Whatever fails is noted as a [`Trouble`](super::Trouble) and tried again at the next tick; assignments go on.
     pub async fn tick(&mut self) {
         let (now, stopwatch) = (self.clock.now(), Stopwatch::start());
+        self.traced = self.telemetry.tracer().work("serin.tick", now);
         let due = self.due(Tick::of(now)).await;
         self.read_labels(&due, Freshness::Polled).await;
         if !due.is_empty() {
@@ -47,6 +49,7 @@ impl Controller {
         }
         self.board.ticked_at = Some(now);
         self.publish();
+        self.traced = Work::default();
         self.telemetry.ticked(stopwatch.elapsed());
     }
 
@@ -89,7 +92,12 @@ impl Controller {
             return Ok(());
         }
         running.read_ticks(self.store.as_ref(), now).await?;
+        let before = running.course.assessment.clone();
         running.course.judge(now);
+        if let Some(assessment) = &running.course.assessment {
+            self.traced
+                .judged(&running.course.state, assessment, before.as_deref());
+        }
         self.touched.insert(name.clone());
         Ok(())
     }
@@ -166,7 +174,10 @@ impl Controller {
             .commit(now, transition, running.course.checkpoint())
             .await?;
         running.enter(transition.to.clone());
-        self.unfinished.extend(effects.into_iter().map(Unfinished::from));
+        let asked_by = self.traced.moved(&transition.into(), now);
+        let unfinished = effects.into_iter();
+        self.unfinished
+            .extend(unfinished.map(|effect| Unfinished::new(effect, asked_by.clone())));
         self.touched.insert(name.clone());
         self.telemetry
             .moved(name, &transition.from, &transition.to.phase, &transition.cause);

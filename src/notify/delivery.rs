@@ -35,6 +35,8 @@ pub(super) struct Refused {
     pub(super) retry_after: Option<SignedDuration>,
     /// Whether another attempt is of no use.
     pub(super) is_final: bool,
+    /// What the receiver answered; none where it did not.
+    pub(super) status: Option<StatusCode>,
 }
 
 impl Refused {
@@ -43,6 +45,7 @@ impl Refused {
             why: why.into(),
             retry_after: None,
             is_final: false,
+            status: None,
         }
     }
 
@@ -83,8 +86,13 @@ impl Delivery {
         })
     }
 
-    /// Sends what is told to whom the policy names.
-    pub(super) async fn send(&self, notify: &Notify, told: &Told<'_>, now: Timestamp) -> Result<(), Refused> {
+    /// Sends what is told to whom the policy names; the status with which it was taken.
+    pub(super) async fn send(
+        &self,
+        notify: &Notify,
+        told: &Told<'_>,
+        now: Timestamp,
+    ) -> Result<StatusCode, Refused> {
         let secret = notify.secret.as_ref().map(|name| self.secret(name)).transpose()?;
         let url = address(notify, secret)?;
         let encoded = match notify.format {
@@ -156,14 +164,15 @@ fn value(text: &str) -> Result<HeaderValue, Refused> {
 }
 
 /// What an answer means: any status from 200 to 299 is a delivery, 410 is a receiver that is gone for good.
-fn judge(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Result<(), Refused> {
+fn judge(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Result<StatusCode, Refused> {
     if status.is_success() {
-        return Ok(());
+        return Ok(status);
     }
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     Err(Refused {
         retry_after: retry_after.and_then(|text| wait_of(text, now)),
         is_final: status == StatusCode::GONE,
+        status: Some(status),
         ..Refused::new(format!("the receiver answered {status}"))
     })
 }

@@ -28,8 +28,10 @@ use crate::policy::check;
 use crate::rollout::NoticeOutcome;
 use crate::store::{PendingNotice, Store, StoreError};
 use crate::telemetry::log::chain;
+use crate::telemetry::traces::Notified;
 use crate::telemetry::{NoticeResult, Telemetry};
 use futures_util::{StreamExt as _, stream};
+use reqwest::StatusCode;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -146,7 +148,11 @@ impl Notifier {
 
     /// Tries one; whether it was taken.
     async fn attempt(&self, pending: PendingNotice) -> Result<bool, StoreError> {
-        let refused = self.deliver(&pending).await.err();
+        let began = self.clock.now();
+        let (status, refused) = match self.deliver(&pending).await {
+            Ok(status) => (Some(status), None),
+            Err(refused) => (refused.status, Some(refused)),
+        };
         let now = self.clock.now();
         let policy = pending.record.policy.clone();
         let (rollout, on) = (pending.notice.rollout, pending.notice.on.as_str());
@@ -169,11 +175,21 @@ impl Notifier {
             },
         };
         self.telemetry.told(&policy, result);
+        self.telemetry.tracer().notified(&Notified {
+            policy: policy.as_str(),
+            rollout: &rollout.to_string(),
+            on,
+            format: pending.notice.format.as_str(),
+            resend_count: pending.attempts,
+            began,
+            status: status.map(|status| status.as_u16()),
+            outcome: &outcome,
+        });
         self.store.record_notice(now, pending.id, outcome, due_at).await?;
         Ok(result == NoticeResult::Delivered)
     }
 
-    async fn deliver(&self, pending: &PendingNotice) -> Result<(), Refused> {
+    async fn deliver(&self, pending: &PendingNotice) -> Result<StatusCode, Refused> {
         let unknown = || Refused::hopeless("the policy that it was asked for by cannot be read any more");
         let file = pending.record.policy.to_string();
         let policy = check::check(&file, &pending.policy_source)

@@ -8,7 +8,9 @@
 mod board;
 pub mod log;
 mod notices;
+mod own_spans;
 mod prompts;
+pub mod traces;
 mod tracing_clients;
 
 pub use self::notices::NoticeResult;
@@ -71,6 +73,8 @@ pub struct Telemetry {
     prompts: prompts::Counters,
     notices: notices::Counters,
     tracing: tracing_clients::Counters,
+    own_spans: own_spans::Counters,
+    tracer: traces::Tracer,
     label_moves: IntCounterVec,
     label_move_seconds: Histogram,
     tick_seconds: Histogram,
@@ -161,6 +165,8 @@ impl Telemetry {
             prompts: prompts::Counters::new()?,
             notices: notices::Counters::new()?,
             tracing: tracing_clients::Counters::new()?,
+            own_spans: own_spans::Counters::new()?,
+            tracer: traces::Tracer::default(),
             label_moves: counter(
                 "serin_label_moves_total",
                 "Label moves that were tried.",
@@ -214,6 +220,7 @@ impl Telemetry {
             .chain(self.prompts.collectors())
             .chain(self.notices.collectors())
             .chain(self.tracing.collectors())
+            .chain([self.own_spans.collector()])
             .try_for_each(|it| self.registry.register(it))?;
         Ok(self)
     }

@@ -25,7 +25,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["ids", "spelling", "store", "telemetry"]),
     (
         "telemetry",
-        &["ids", "policy", "analysis", "rollout", "controller"],
+        &[
+            "ids",
+            "policy",
+            "analysis",
+            "rollout",
+            "clock",
+            "outbound",
+            "controller",
+        ],
     ),
     // Adapters know the core, and not each other's insides (rule `face`): sources hand what they hear
     // to any store, by what the board says.

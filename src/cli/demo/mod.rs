@@ -183,6 +183,7 @@ async fn start_server(home: &Path, seed: u64) -> anyhow::Result<Server> {
         log_filter: "off".to_owned(),
         // The same seed draws the same users into treatment.
         secret: Some(Secret(sha2::Sha256::digest(seed.to_le_bytes()).into())),
+        traces: None,
         notify_secrets: BTreeMap::new(),
         registries: BTreeMap::from([(embedded, RegistryKind::Embedded)]),
         redis: Vec::new(),

@@ -176,7 +176,7 @@ fn one_hot(gauge: &IntGaugeVec, labels: &[&str], present: Verdict) {
     }
 }
 
-fn word(verdict: Verdict) -> &'static str {
+pub(in crate::telemetry) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",

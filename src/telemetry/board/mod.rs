@@ -2,7 +2,7 @@
 
 mod caches;
 mod data;
-mod evidence;
+pub(super) mod evidence;
 mod gauge;
 mod rollouts;
 mod yardsticks;

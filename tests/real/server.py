@@ -45,13 +45,16 @@ def free_port():
 class Server:
     """The process with its folders; it can be killed and started again on the same data."""
 
-    def __init__(self, serin, policies, secret=None, keep=False):
+    def __init__(self, serin, policies, secret=None, keep=False, prefix=(), more=None):
+        """`prefix` is a program that runs it, `more` are variables that it gets besides."""
         self.serin = str(pathlib.Path(serin).resolve())
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="serin-real-"))
         self.keep = keep
         self.port = free_port()
         self.process = None
         self.secret = secret
+        self.prefix = list(prefix)
+        self.more = dict(more or {})
         (self.folder / "policies").mkdir()
         for name, text in policies.items():
             (self.folder / "policies" / f"{name}.yaml").write_text(text)
@@ -63,7 +66,8 @@ class Server:
 
     def environment(self):
         """The caller's, without what would change the settings."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SERIN_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SERIN_", "OTEL_"))}
+        kept.update(self.more)
         if self.secret is not None:
             kept["SERIN_SECRET"] = self.secret
         return kept
@@ -80,7 +84,7 @@ class Server:
     def start(self):
         self.process = subprocess.Popen(
             [
-                self.serin, "serve", "--policies", "policies", "--data", "data",
+                *self.prefix, self.serin, "serve", "--policies", "policies", "--data", "data",
                 "--listen", f"127.0.0.1:{self.port}",
             ],
             cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,

@@ -63,7 +63,7 @@ pub(super) enum Ink {
 }
 
 impl Ink {
-    fn color(self) -> RGBColor {
+    pub(super) fn color(self) -> RGBColor {
         match self {
             Self::Control => RGBColor(0x4c, 0x5a, 0x6a),
             Self::Treatment => RGBColor(0xb3, 0x59, 0x00),
@@ -153,9 +153,16 @@ pub(super) struct Plot {
     pub(super) at_least: Vec<f64>,
 }
 
-/// A drawn chart; its markup is plotters', made of numbers.
+/// A drawn chart; its markup is plotters'.
 #[derive(Debug, Clone)]
 pub(super) struct Svg(String);
+
+impl Svg {
+    /// Markup that plotters has made, in which it has escaped every text.
+    pub(super) fn new(markup: String) -> Self {
+        Self(markup)
+    }
+}
 
 impl HtmlSafe for Svg {}
 

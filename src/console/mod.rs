@@ -13,6 +13,7 @@ mod chart;
 mod events;
 mod form;
 mod frame;
+mod lanes;
 mod numbers;
 mod overview;
 pub mod playground;

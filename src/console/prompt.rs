@@ -3,6 +3,7 @@
 use super::Console;
 use super::chart::Chart;
 use super::frame::{Frame, PageError, Section, not_found, page};
+use super::lanes::{Bar, LANES_MAX, Lane, Lanes};
 use super::rollout::charts;
 use super::rollout::trail::Trail;
 use super::visitor::Visitor;
@@ -10,15 +11,19 @@ use super::words::{Chip, Moment, phase_chip};
 use crate::api::access::Assign;
 use crate::api::problem::Problem;
 use crate::figures;
-use crate::ids::{PromptName, RegistryName, Version};
+use crate::ids::{Label, PromptName, RegistryName, Version};
+use crate::policy::Policy;
 use crate::prompt::diff::{Line, VersionDiff, diff};
 use crate::prompt::template::contract;
 use crate::prompt::{ChatItem, LabelChange, PromptSummary, PromptVersion, Template as PromptTemplate};
+use crate::rollout::RolloutState;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::Deserialize;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Prompts on one page.
@@ -29,6 +34,8 @@ const VERSIONS_MAX: usize = 50;
 const CHANGES_MAX: usize = 100;
 /// Rollouts of one policy that are listed.
 const ROLLOUTS_MAX: usize = 10;
+/// Rollouts whose exposure is drawn: the last ones.
+const ROLLOUTS_DRAWN_MAX: usize = 5;
 /// Lines of a difference that are shown.
 const DIFF_LINES_MAX: usize = 2_000;
 
@@ -241,7 +248,7 @@ struct PromptPage {
     parts: Option<Vec<PartRows>>,
     changes: Vec<ChangeRow>,
     rollouts: Vec<RolloutRow>,
-    exposure: Option<Chart>,
+    lanes: Option<Chart>,
 }
 
 /// What is to be compared, and where the page begins.
@@ -284,7 +291,8 @@ pub(super) async fn show(
         Some(compared.map_err(|error| Problem::internal(&error))?)
     };
     let changes = store.history(&name, None, CHANGES_MAX).await?;
-    let (rollouts, exposure) = tried(&console, &name).await?;
+    let (rollouts, exposures) = tried(&console, &name).await?;
+    let lanes = lanes(&changes, exposures, console.now()).draw();
     let shown = PromptPage {
         frame: Frame::new(&console, &visitor, Section::Prompts, name.as_str()),
         name: name.to_string(),
@@ -301,7 +309,7 @@ pub(super) async fn show(
         parts,
         changes: changes.iter().map(Into::into).collect(),
         rollouts,
-        exposure,
+        lanes,
     };
     page(&console, &visitor, &shown)
 }
@@ -319,43 +327,127 @@ fn parts(diff: &VersionDiff) -> Vec<PartRows> {
     diff.parts.iter().map(part).collect()
 }
 
-/// The rollouts that tried versions of a prompt, newest first, and the exposure over time of the last.
+/// Share of users in treatment of one rollout, from each moment on.
+type Exposure = Vec<(Timestamp, f64)>;
+
+/// The rollouts that tried versions of a prompt, newest first, and the exposure over time of the last ones.
 async fn tried(
     console: &Console,
     prompt: &PromptName,
-) -> Result<(Vec<RolloutRow>, Option<Chart>), PageError> {
-    let board = console.board();
+) -> Result<(Vec<RolloutRow>, Vec<Exposure>), PageError> {
+    let (board, store, now) = (console.board(), console.app.store(), console.now());
     let steers = board.policies.values().filter(|status| {
         status.policy.prompt == *prompt && status.policy.registry.as_str() == RegistryName::EMBEDDED
     });
-    let mut states = Vec::new();
+    let mut states: Vec<(RolloutState, Arc<Policy>)> = Vec::new();
     for status in steers {
-        let of_policy = console
-            .app
-            .store()
+        let of_policy = store
             .rollouts(Some(&status.policy.name), None, ROLLOUTS_MAX)
             .await?;
-        states.extend(
-            of_policy
-                .into_iter()
-                .map(|state| (state, Arc::clone(&status.policy))),
-        );
+        let policy = &status.policy;
+        states.extend(of_policy.into_iter().map(|state| (state, Arc::clone(policy))));
     }
     states.sort_by_key(|(state, _)| Reverse(state.id));
     states.truncate(ROLLOUTS_MAX);
-    let exposure = match states.first() {
-        Some((last, policy)) => {
-            let (trail, _) = Trail::read(console.app.store(), last.id, 0).await?;
-            charts::exposure(&trail, policy, console.now())
-        }
-        None => None,
-    };
-    let row = |(state, _): &(crate::rollout::RolloutState, Arc<crate::policy::Policy>)| RolloutRow {
+    let mut exposures = Vec::new();
+    for (state, policy) in states.iter().take(ROLLOUTS_DRAWN_MAX) {
+        let (trail, _) = Trail::read(store, state.id, 0).await?;
+        exposures.push(charts::shares(&trail, policy, now));
+    }
+    let row = |(state, _): &(RolloutState, Arc<Policy>)| RolloutRow {
         id: state.id.to_string(),
         policy: state.policy.to_string(),
         versions: format!("{} → {}", state.stable, state.candidate),
         phase: phase_chip(&state.phase),
         began: Moment::new(state.started_at),
     };
-    Ok((states.iter().map(row).collect(), exposure))
+    Ok((states.iter().map(row).collect(), exposures))
+}
+
+/// Where labels pointed, by what is known of their changes, newest first.
+fn lanes(changes: &[LabelChange], exposures: Vec<Exposure>, now: Timestamp) -> Lanes {
+    let from = changes.last().map_or(now, |oldest| oldest.at);
+    let mut bars: BTreeMap<&Label, Vec<Bar>> = BTreeMap::new();
+    let mut held: BTreeMap<&Label, (Timestamp, Version)> = BTreeMap::new();
+    for change in changes.iter().rev() {
+        let of_label = bars.entry(&change.label).or_default();
+        // Of what was before the first change that is known, its own words are left.
+        let before = held
+            .remove(&change.label)
+            .or_else(|| change.from.map(|version| (from, version)));
+        of_label.extend(before.map(|(since, version)| Bar {
+            from: since,
+            until: change.at,
+            version: version.get(),
+        }));
+        if let Some(to) = change.to {
+            held.insert(&change.label, (change.at, to));
+        }
+    }
+    for (label, (since, version)) in held {
+        bars.entry(label).or_default().push(Bar {
+            from: since,
+            until: now,
+            version: version.get(),
+        });
+    }
+    let mut latest: Vec<&Label> = Vec::new();
+    for change in changes {
+        if latest.len() < LANES_MAX && !latest.contains(&&change.label) {
+            latest.push(&change.label);
+        }
+    }
+    let shown = bars.into_iter().filter(|(label, _)| latest.contains(label));
+    Lanes {
+        lanes: shown
+            .map(|(label, bars)| Lane {
+                label: label.to_string(),
+                bars,
+            })
+            .collect(),
+        exposures,
+        from,
+        until: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Actor, Justification};
+
+    fn change(second: i64, label: &str, from: Option<u32>, to: Option<u32>) -> LabelChange {
+        let version = |number| Version::new(number).unwrap();
+        LabelChange {
+            sequence: u64::try_from(second).unwrap(),
+            prompt: PromptName::new("team/greeting").unwrap(),
+            label: Label::new(label).unwrap(),
+            from: from.map(version),
+            to: to.map(version),
+            at: Timestamp::from_second(second).unwrap(),
+            actor: Actor::serin(),
+            reason: Justification::new("to see").unwrap(),
+            rollout: None,
+        }
+    }
+
+    #[test]
+    fn bars_lead_from_change_to_change() {
+        let changes = [
+            change(40, "canary", Some(2), None),
+            change(30, "production", Some(1), Some(2)),
+            change(10, "canary", None, Some(2)),
+        ];
+        let drawn = lanes(&changes, Vec::new(), Timestamp::from_second(50).unwrap());
+        let shown = |lane: &Lane| {
+            let bars = lane.bars.iter();
+            bars.map(|bar| (bar.from.as_second(), bar.until.as_second(), bar.version))
+                .collect::<Vec<_>>()
+        };
+        let labels: Vec<&str> = drawn.lanes.iter().map(|lane| lane.label.as_str()).collect();
+        assert_eq!(labels, ["canary", "production"]);
+        assert_eq!(shown(&drawn.lanes[0]), [(10, 40, 2)]);
+        assert_eq!(shown(&drawn.lanes[1]), [(10, 30, 1), (30, 50, 2)]);
+        assert!(lanes(&[], Vec::new(), Timestamp::UNIX_EPOCH).draw().is_none());
+    }
 }

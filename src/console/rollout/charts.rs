@@ -243,17 +243,25 @@ impl<'p> Course<'p> {
     }
 }
 
-/// Share of users in treatment as the history has it.
-pub(in crate::console) fn exposure(trail: &Trail, policy: &Policy, now: Timestamp) -> Option<Chart> {
-    let (began, _) = trail.entered.first()?;
-    let seconds = |at: Timestamp| at.duration_since(*began).as_secs_f64();
+/// Share of users in treatment from each moment on, as the history has it, up to `now` or its end.
+pub(in crate::console) fn shares(trail: &Trail, policy: &Policy, now: Timestamp) -> Vec<(Timestamp, f64)> {
     let share_of = |stay: &Stay<'_>| stay.state.exposure(policy).ratio();
-    let mut points: Vec<(f64, f64)> = trail
+    let mut shares: Vec<(Timestamp, f64)> = trail
         .stays(now)
-        .map(|stay| (seconds(stay.since), share_of(&stay)))
+        .map(|stay| (stay.since, share_of(&stay)))
         .collect();
-    let last = trail.stays(now).last()?;
-    points.push((seconds(last.until), share_of(&last)));
+    shares.extend(trail.stays(now).last().map(|last| (last.until, share_of(&last))));
+    shares
+}
+
+/// Share of users in treatment as the history has it.
+pub(super) fn exposure(trail: &Trail, policy: &Policy, now: Timestamp) -> Option<Chart> {
+    let shares = shares(trail, policy, now);
+    let (began, _) = shares.first()?;
+    let points = shares
+        .iter()
+        .map(|(at, share)| (at.duration_since(*began).as_secs_f64(), *share))
+        .collect();
     let plot = Plot {
         curves: vec![Curve {
             ink: Ink::Treatment,

@@ -8,6 +8,7 @@ mod dashboards;
 mod migrations;
 mod purity;
 mod scan;
+mod schemas;
 mod shape;
 mod telemetry;
 mod tree;
@@ -98,6 +99,7 @@ const RULES: &[&Rule] = &[
     &dashboards::RUNBOOK,
     &migrations::NUMBERED,
     &migrations::DEFAULTS,
+    &schemas::ONE_EACH,
 ];
 
 fn house() -> &'static Tree {

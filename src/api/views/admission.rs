@@ -92,7 +92,7 @@ pub enum TestView<'s> {
 /// Values of one type.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = AttributeValues)]
+#[schema(as = ConditionValues)]
 pub enum ValuesView<'s> {
     /// Texts, compared byte for byte.
     Texts(Vec<&'s str>),

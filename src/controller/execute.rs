@@ -161,9 +161,6 @@ impl Controller {
     }
 
     fn errand(&self, unfinished: &Unfinished, failing: &BTreeSet<RegistryName>, now: Timestamp) -> Errand {
-        if unfinished.retry_at.is_some_and(|retry_at| retry_at > now) {
-            return Errand::Wait;
-        }
         let label_move = &unfinished.effect.label_move;
         let Some(running) = self
             .rollouts
@@ -178,13 +175,15 @@ impl Controller {
             .wanted(&running.course.policy, &label_move.label)
             != Some(label_move.to)
         {
+            // Without its wait: what has made it void may be that it was seen in place.
             return Errand::Drop;
         }
+        let waits = unfinished.retry_at.is_some_and(|retry_at| retry_at > now);
         // What was asked for before, and got no answer, must not be carried out after this.
-        if self
+        let may_undo = self
             .unheard
-            .may_undo(&label_move.prompt, &label_move.label, label_move.to, now)
-        {
+            .may_undo(&label_move.prompt, &label_move.label, label_move.to, now);
+        if waits || may_undo {
             return Errand::Wait;
         }
         let name = running.course.policy.registry.clone();

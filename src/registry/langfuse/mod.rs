@@ -166,7 +166,12 @@ impl Langfuse {
                 None => Urgency::Look,
             },
         };
-        let row = self.client.labelled(prompt, label, urgency).await?;
+        let row = self.client.labelled(prompt, label, urgency).await;
+        let row = row.inspect_err(|_| {
+            // Where the clock is put back to when it was seen, that would pass for new, and nobody could say
+            // what has happened since.
+            self.forget(prompt, label);
+        })?;
         let version = row
             .map(|row| row.number())
             .transpose()

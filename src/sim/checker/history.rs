@@ -27,6 +27,8 @@ pub(super) struct Trail {
     pub(super) confirmed: BTreeSet<Ask>,
     /// Those of them that are new since the last look.
     pub(super) confirmed_lately: BTreeSet<Ask>,
+    /// Whether it had been rolled back at the last look: within one, a promotion may come before that.
+    pub(super) was_rolled_back: bool,
 }
 
 impl Checker {

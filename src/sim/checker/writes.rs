@@ -31,6 +31,9 @@ impl Checker {
         for trail in self.trails.values_mut() {
             let fresh = std::mem::take(&mut trail.confirmed_lately);
             trail.confirmed.extend(fresh);
+            let state = trail.state.as_ref();
+            trail.was_rolled_back =
+                state.is_some_and(|state| matches!(state.phase, Phase::RolledBack { .. }));
         }
         self.check_exposure_of_moves(look)
     }
@@ -116,11 +119,9 @@ impl Checker {
         let newer = self.writes.last.get(label).and_then(Option::as_ref);
         let undoes =
             newer.is_some_and(|(last, (last_generation, _))| (last, last_generation) > (rollout, generation));
-        let state = self.trails.get(rollout).and_then(|trail| trail.state.as_ref());
-        let comes_back = state.is_some_and(|state| {
-            let candidate = Some(state.candidate.get());
-            matches!(state.phase, Phase::RolledBack { .. }) && written.to == candidate
-        });
+        let rolled_back = self.trails.get(rollout).filter(|trail| trail.was_rolled_back);
+        let candidate = rolled_back.and_then(|trail| Some(trail.state.as_ref()?.candidate.get()));
+        let comes_back = candidate.is_some() && written.to == candidate;
         if undoes || comes_back {
             let detail = format!("{written:?} for {origin:?}, after {newer:?}");
             return Err(look.broken("no move is undone by a stale one", detail));

@@ -17,25 +17,12 @@ pub struct LintServer {
     #[arg(long, value_name = "URL", value_parser = super::client::server_url)]
     server: Option<reqwest::Url>,
     /// Token to show to that server
-    #[arg(
-        long,
-        env = "SERIN_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true,
-        requires = "server"
-    )]
+    // It may be in the environment for other verbs, so that it must not ask for a server.
+    #[arg(long, env = "SERIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
 
 impl LintServer {
-    /// A server of this machine that asks for no token.
-    pub fn at(server: reqwest::Url) -> Self {
-        Self {
-            server: Some(server),
-            token: None,
-        }
-    }
-
     /// What there is to say of each policy, in their order; nothing where no server is named.
     ///
     /// # Errors

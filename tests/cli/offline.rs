@@ -311,6 +311,10 @@ fn lint_shows_problems_and_their_mends() {
         (&"-".into(), &5.into())
     );
     assert_eq!(serin(&["lint", "no-such-file.yaml"]).code, 2);
+    // A token for other verbs is no reason to ask a server.
+    let token = [("SERIN_TOKEN", "srn_of-somebody")];
+    let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
+    assert_eq!(serin_with(&token, &["lint", policies]).code, 0);
 }
 
 #[test]

@@ -261,7 +261,10 @@ mod tests {
             let reached = mixture.log_mixture(bound, time);
             let saturated = bound >= mixture.most(time) && reached <= log_threshold;
             let crosses = (reached - log_threshold).abs() < 1e-8 * log_threshold.max(1.0);
-            prop_assert!(saturated || crosses, "{reached} at {bound}");
+            // Next to the largest sum it may be too steep for neighbouring floats to come that close.
+            let around = [1.0 - 4e-15, 1.0 + 4e-15].map(|near| mixture.log_mixture(near * bound, time));
+            let between = around[0] < log_threshold && log_threshold <= around[1];
+            prop_assert!(saturated || crosses || between, "{reached} at {bound}");
         }
 
         #[test]

@@ -16,6 +16,10 @@ const GAMMA_SERIES_TERMS: u32 = 200;
 /// `p (1 − e^(−θ))`, or `q (e^θ − 1)`, from which on the odds are no longer close to 1.
 const CLOSE_ODDS: f64 = 0.25;
 
+/// Logarithm of the most of a whole that is taken away from it, nine tenths: of what is left, one digit
+/// is lost by it.
+const LOG_MOST_TAKEN: f64 = -0.105_360_515_657_826_3;
+
 /// `ln[γ(a, x) eˣ/xᵃ]`, the logarithm of `∫₀^∞ exp(−a d + x (1 − e^(−d))) dd`, with a = `shape` above 0
 /// and x = a + `excess`.
 ///
@@ -73,12 +77,18 @@ impl Cut {
     /// n = α + β.
     ///
     /// Of the two sides of p, that away from the mean is found as an integral, and taken from the
-    /// whole where the other is wanted.
+    /// whole where the other is wanted. Where that leaves next to nothing of the whole, as it can of a
+    /// skewed one, the other is an integral, too: its exponent falls by little before it rises.
     pub(super) fn log_below(self) -> f64 {
         if self.kappa <= 0.0 {
-            self.odds_tail(self.p, self.q).ln()
+            return self.odds_tail(self.p, self.q, -self.kappa).ln();
+        }
+        let log_whole = self.log_whole();
+        let log_rest = self.odds_tail(self.q, self.p, self.kappa).ln();
+        if log_rest - log_whole < LOG_MOST_TAKEN {
+            log_difference(log_whole, log_rest)
         } else {
-            log_difference(self.log_whole(), self.odds_tail(self.q, self.p).ln())
+            self.odds_tail(self.p, self.q, -self.kappa).ln()
         }
     }
 
@@ -92,12 +102,12 @@ impl Cut {
         divergence + remainders + LN_SQRT_TWO_PI + 0.5 * (n.ln() - self.alpha.ln() - self.beta.ln())
     }
 
-    /// `∫₀^∞ exp(−|κ|θ − n [ln(q + p e^(−θ)) + pθ]) dθ`.
-    fn odds_tail(self, p: f64, q: f64) -> f64 {
+    /// `∫₀^∞ exp(−slope θ − n [ln(q + p e^(−θ)) + pθ]) dθ`.
+    fn odds_tail(self, p: f64, q: f64, slope: f64) -> f64 {
         let n = self.alpha + self.beta;
-        let slope = self.kappa.abs();
         let exponent = |theta: f64| slope * theta + n * log_odds_remainder(theta, p, q);
-        integral(exponent, (slope + (n * p).min((n * p * q).sqrt())).recip())
+        let rate = slope.max(0.0) + (n * p).min((n * p * q).sqrt());
+        integral(exponent, rate.recip())
     }
 }
 
@@ -128,7 +138,7 @@ mod tests {
     use super::*;
 
     /// α, β, κ, p, q, and the values below p and on the whole.
-    const BETA_REFERENCE: [(f64, f64, f64, f64, f64, f64, f64); 29] = [
+    const BETA_REFERENCE: [(f64, f64, f64, f64, f64, f64, f64); 31] = [
         (0.0005, 0.0005, 0.0, 0.5, 0.5, 7.601595195789403, 8.29474237634935),
         (
             1e-09,
@@ -365,6 +375,25 @@ mod tests {
             0.050000000000000044,
             -18.425375616478878,
             90.43628844388742,
+        ),
+        // Of the whole, next to nothing is below the point, though the mean is.
+        (
+            1.06996501,
+            3.4989999999996384e-05,
+            9.999999999997918e-10,
+            0.9999673,
+            3.269999999999662e-05,
+            2.324422318704392,
+            10.260840788375386,
+        ),
+        (
+            0.29999397,
+            6.030000000006e-06,
+            2.999999999999962e-08,
+            0.99998,
+            2.0000000000020002e-05,
+            2.6207309098110323,
+            12.018852430289774,
         ),
     ];
 

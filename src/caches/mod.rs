@@ -164,19 +164,18 @@ impl Keeper {
         }
         let (places, errands): (Vec<usize>, Vec<Errand>) = errands.into_iter().unzip();
         let outcomes = self.redis.run(&errands).await;
-        let mut by_place: BTreeMap<usize, Result<(), String>> = BTreeMap::new();
+        let mut came_of_it: BTreeMap<usize, Result<(), String>> = BTreeMap::new();
         for (at, outcome) in places.into_iter().zip(outcomes) {
-            let so_far = by_place.entry(at).or_insert(Ok(()));
+            let so_far = came_of_it.entry(at).or_insert(Ok(()));
             // What failed once is done again, all of it.
             if so_far.is_ok() {
                 *so_far = outcome;
             }
         }
-        let mut outcomes = by_place;
-        outcomes.extend(refused.into_iter().map(|(at, error)| (at, Err(error))));
+        came_of_it.extend(refused.into_iter().map(|(at, error)| (at, Err(error))));
         let mut tried = Vec::with_capacity(due.len());
         for (at, clearing) in due.into_iter().enumerate() {
-            match outcomes.remove(&at) {
+            match came_of_it.remove(&at) {
                 Some(Ok(())) => pace::cleared(clearing, now, self.manner.sweep),
                 Some(Err(error)) => pace::failed(clearing, now, error),
                 None => continue,

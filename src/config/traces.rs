@@ -93,10 +93,16 @@ pub(super) fn resolve(
             .map_err(|problem| invalid(place.clone(), problem))?;
         add(&mut headers, name, &text).map_err(|problem| invalid(place, problem))?;
     }
-    let of_traces = |general: &str, own: &str| variable(own).or_else(|| variable(general));
-    let named = of_traces("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS");
-    for pair in named.iter().flat_map(|list| list.split(',')) {
-        let place = || "`OTEL_EXPORTER_OTLP_HEADERS`".to_owned();
+    // The variable of traces goes before that of all signals.
+    let of_traces = |what: &str| {
+        ["OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"]
+            .map(|beginning| format!("{beginning}{what}"))
+            .into_iter()
+            .find_map(|name| Some((variable(&name)?, name)))
+    };
+    let (pairs, named) = of_traces("HEADERS").unwrap_or_default();
+    for pair in pairs.split(',').filter(|_| !pairs.is_empty()) {
+        let place = || format!("`{named}`");
         let rule = || {
             invalid(
                 place(),
@@ -113,17 +119,13 @@ pub(super) fn resolve(
         let rule = format!("must be 1 to {SERVICE_BYTES_MAX} bytes without control characters");
         return Err(invalid("`traces.service`".to_owned(), rule));
     }
-    let compression = of_traces(
-        "OTEL_EXPORTER_OTLP_COMPRESSION",
-        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-    );
     let ratio = sampled(&variable)?.or(entry.ratio.map(|Ratio(ppm)| ppm));
     Ok(Some(TraceSettings {
         endpoint,
         headers,
         service,
         ratio_ppm: ratio.unwrap_or(WHOLE_PPM),
-        gzip: compression.is_some_and(|word| word == "gzip"),
+        gzip: of_traces("COMPRESSION").is_some_and(|(word, _)| word == "gzip"),
     }))
 }
 
@@ -310,7 +312,7 @@ mod tests {
             resolved(FILE, &[]).unwrap_err(),
             resolved("", &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector")]).unwrap_err(),
             resolved("", &[general, ("OTEL_EXPORTER_OTLP_HEADERS", "deep")]).unwrap_err(),
-            resolved("", &[general, ("OTEL_EXPORTER_OTLP_HEADERS", "a=%zz")]).unwrap_err(),
+            resolved("", &[general, ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=%zz")]).unwrap_err(),
             resolved(
                 "",
                 &[
@@ -332,7 +334,7 @@ mod tests {
         `traces.headers.authorization`: environment variable `AUTHORIZATION` is not set
         `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`: must begin with `http://` or `https://` and name a host, such as `http://collector:4318/v1/traces`
         `OTEL_EXPORTER_OTLP_HEADERS`: must be `name=value` pairs with commas between them
-        `OTEL_EXPORTER_OTLP_HEADERS`: must be `name=value` pairs with commas between them
+        `OTEL_EXPORTER_OTLP_TRACES_HEADERS`: must be `name=value` pairs with commas between them
         `OTEL_TRACES_SAMPLER_ARG`: must be a number from 0 to 1
         ");
     }

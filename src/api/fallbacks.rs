@@ -21,13 +21,20 @@ impl Wanted<'_> {
     /// Notes that it was not given as asked for.
     pub(super) fn note(&self, app: &App, kind: FallbackKind, words: &str) {
         let board = app.controller.board();
-        let now = app.now();
-        for policy in board.policies.values().map(|status| &status.policy) {
+        let note = |policy: &Policy| {
             if self.concerns(policy) {
-                let what = (kind, words);
+                let (what, now) = ((kind, words), app.now());
                 app.controller
                     .note_fallback(&policy.name, self.prompt, self.label, what, now);
             }
+        };
+        match self.policy {
+            Some(asked) => {
+                if let Some(status) = board.policies.get(asked) {
+                    note(&status.policy);
+                }
+            }
+            None => board.policies.values().for_each(|status| note(&status.policy)),
         }
     }
 
@@ -48,7 +55,6 @@ impl Wanted<'_> {
         let labels = [&policy.labels.control, &policy.labels.treatment];
         policy.registry == *self.registry
             && policy.prompt == *self.prompt
-            && self.policy.is_none_or(|asked| *asked == policy.name)
             && self.label.is_none_or(|label| labels.contains(&label))
     }
 }

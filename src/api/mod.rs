@@ -54,7 +54,7 @@ use crate::clock::Clock;
 use crate::config::{AllowedOrigins, Limits};
 use crate::controller::ControllerHandle;
 use crate::ids::RegistryName;
-use crate::registry::{HookSecret, Langfuse};
+use crate::registry::{HookSecret, Langfuse, Registry};
 use crate::source::otlp::held::SpanTraces;
 use crate::source::traces::Traces;
 use crate::store::{Secret, Store};
@@ -81,6 +81,7 @@ pub use self::surveying::keep_surveyed;
 pub struct App {
     controller: ControllerHandle,
     store: Arc<dyn Store>,
+    registries: BTreeMap<RegistryName, Arc<dyn Registry>>,
     clock: Clock,
     receipts: ReceiptKey,
     access: Access,
@@ -109,6 +110,8 @@ pub struct Parts {
     pub controller: ControllerHandle,
     /// The store.
     pub store: Arc<dyn Store>,
+    /// The registries that policies can name.
+    pub registries: BTreeMap<RegistryName, Arc<dyn Registry>>,
     /// Where the time comes from.
     pub clock: Clock,
     /// What receipts are signed with.
@@ -139,6 +142,7 @@ impl App {
             traces: Mutex::default(),
             spans: Mutex::default(),
             controller: parts.controller,
+            registries: parts.registries,
             store: parts.store,
             clock: parts.clock,
             access: parts.access,

@@ -10,7 +10,6 @@ use super::schema::{DnsLabel, PromptNameText};
 use super::views::parents::PromptParentsView;
 use crate::ids::{PromptName, RegistryName};
 use crate::prompt::parents::Compositions;
-use crate::registry::Registry as _;
 use axum::Json;
 use axum::extract::State;
 use std::sync::Arc;
@@ -54,16 +53,11 @@ async fn parents(
 }
 
 async fn compositions(app: &App, registry: &RegistryName) -> Result<Arc<Compositions>, Problem> {
-    if registry.as_str() == RegistryName::EMBEDDED {
-        let found = app.store.compositions(None).await?;
-        return Ok(Arc::new(found.map(|(_, all)| all).unwrap_or_default()));
-    }
-    let langfuse = app.langfuses.get(registry).ok_or_else(|| {
+    let found = app.registries.get(registry).ok_or_else(|| {
         let detail = format!("the server has no registry `{registry}` in its settings");
         Problem::new(Code::UnknownRegistry, detail)
     })?;
-    let found = langfuse.compositions().await;
-    found.map_err(|error| {
+    found.compositions().await.map_err(|error| {
         Problem::new(
             Code::RegistryUnavailable,
             format!("registry `{registry}`: {error}"),

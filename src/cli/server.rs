@@ -92,7 +92,7 @@ impl Server {
         let (handle, side) = controller::channel();
         let parts = caches::Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            registries: all,
+            registries: all.clone(),
             controller: handle.clone(),
             telemetry: Arc::clone(&telemetry),
             clock: clock.clone(),
@@ -104,6 +104,7 @@ impl Server {
         let app = App::new(api::Parts {
             controller: handle,
             store: Arc::clone(&store) as Arc<dyn Store>,
+            registries: all,
             clock,
             secret: secret.clone(),
             access,

@@ -175,15 +175,16 @@ impl World {
         let model = Arc::new(Model::new(manual.clone()));
         let ours = Arc::new(Langfuse::new(model.clone(), Manner::default(), clock.clone()));
         let langfuses = BTreeMap::from([(RegistryName::new("ours").unwrap(), ours.clone())]);
+        let registries = BTreeMap::from([
+            (RegistryName::new("embedded").unwrap(), embedded),
+            (
+                RegistryName::new("ours").unwrap(),
+                ours.clone() as Arc<dyn Registry>,
+            ),
+        ]);
         let controller = Controller::resume(controller::Parts {
             store: store.clone(),
-            registries: BTreeMap::from([
-                (RegistryName::new("embedded").unwrap(), embedded),
-                (
-                    RegistryName::new("ours").unwrap(),
-                    ours.clone() as Arc<dyn Registry>,
-                ),
-            ]),
+            registries: registries.clone(),
             book: PolicyBook::of_folder(folder.path().to_owned()),
             clock: clock.clone(),
             secret: secret.clone(),
@@ -196,6 +197,7 @@ impl World {
         let app = App::new(Parts {
             controller: handle,
             store: store.clone(),
+            registries,
             clock,
             secret,
             access: Access::load(setting.mode, store.as_ref()).await.unwrap(),

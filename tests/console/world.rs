@@ -92,9 +92,10 @@ impl World {
             std::fs::write(folder.path().join(format!("{number}.yaml")), text).unwrap();
         }
         let embedded: Arc<dyn Registry> = Arc::new(Embedded::new(store.clone()));
+        let registries = BTreeMap::from([(RegistryName::new("embedded").unwrap(), embedded)]);
         let controller = Controller::resume(controller::Parts {
             store: store.clone(),
-            registries: BTreeMap::from([(RegistryName::new("embedded").unwrap(), embedded)]),
+            registries: registries.clone(),
             book: PolicyBook::of_folder(folder.path().to_owned()),
             clock: clock.clone(),
             secret: secret.clone(),
@@ -106,6 +107,7 @@ impl World {
         let app = Arc::new(App::new(Parts {
             controller: handle,
             store: store.clone(),
+            registries,
             clock,
             secret: secret.clone(),
             access: Access::load(AccessMode::Loopback, store.as_ref()).await.unwrap(),

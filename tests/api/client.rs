@@ -1,8 +1,6 @@
 //! The client of `serin::client` against the real server, on a real port.
 
-use crate::world::{Answer, Setting, World};
-use axum::http::Request;
-use http_body_util::BodyExt as _;
+use crate::world::{Setting, World};
 use serde_json::{Value, json};
 use serin::api::serve;
 use serin::api::views::assignment::reason_word;
@@ -16,7 +14,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tower::ServiceExt as _;
 
 macro_rules! ladder {
     ($assignment:literal) => {
@@ -36,11 +33,7 @@ macro_rules! ladder {
 const OWN: &[&str] = &[ladder!("hash: serin")];
 
 async fn world(policies: &'static [&'static str]) -> World {
-    let setting = Setting {
-        policies,
-        ..Setting::default()
-    };
-    World::with(setting).await.with_rollout().await
+    World::of(policies).await.with_rollout().await
 }
 
 /// A world's server on a port, until it is told to stop.
@@ -73,17 +66,6 @@ impl Listening {
 
     fn settings(&self) -> Settings {
         Settings::new(&format!("http://{}", self.address)).unwrap()
-    }
-}
-
-async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let request: Request<_> = World::request("GET", path, headers, "");
-    let (parts, body) = world.front.clone().oneshot(request).await.unwrap().into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        text: String::from_utf8(bytes.to_vec()).unwrap(),
     }
 }
 
@@ -125,7 +107,7 @@ async fn agree_on(
     let mut treated = BTreeSet::new();
     for user in users() {
         let path = format!("/v1/assignments/greeting?user={user}{query}");
-        let mut expected = ask(world, &path, &[]).await.ok(200);
+        let mut expected = world.ask(&path, &[]).await.ok(200);
         for theirs in ["policy", "receipt"] {
             expected.as_object_mut().unwrap().remove(theirs);
         }
@@ -246,9 +228,9 @@ async fn the_table_comes_once_and_names_no_user() {
     assert_eq!((&line["scheme"], &line["salt"]), (&json!("serin"), &Value::Null));
     assert_eq!(line["key"].as_str().unwrap().len(), 22);
     let known = [("if-none-match", tag.as_str())];
-    ask(&world, "/v1/route-table", &known).await.ok(304);
+    world.ask("/v1/route-table", &known).await.ok(304);
     command(&mut world, "rollback").await;
-    let after = ask(&world, "/v1/route-table", &known).await.ok(200);
+    let after = world.ask("/v1/route-table", &known).await.ok(200);
     assert_eq!(after["routes"][0]["treatment"], Value::Null);
 }
 

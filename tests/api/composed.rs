@@ -1,19 +1,7 @@
 //! Prompts that take in what a policy steers: named before anything moves, and with every move.
 
-use crate::world::{GREETING, Setting, World};
+use crate::world::World;
 use serde_json::{Value, json};
-
-const OURS: &str = "
-apiVersion: serin/v1
-kind: RolloutPolicy
-metadata: {name: order-status}
-spec:
-  prompt: order-status
-  registry: ours
-  labels: {control: production, treatment: canary}
-  steps: [{exposure: 50%, bake: 1h}, {exposure: 100%, bake: 1h}]
-  metrics: [{name: errors, kind: rate, better: lower, margin: 1pp}]
-";
 
 fn because(reason: &str) -> Value {
     json!({"reason": reason})
@@ -85,17 +73,8 @@ async fn what_takes_in_a_label_of_the_own_registry_is_named() {
 
 #[tokio::test]
 async fn what_takes_in_a_label_of_a_langfuse_is_named_when_it_was_looked_through() {
-    let policies = &[GREETING, OURS];
-    let mut world = World::with(Setting {
-        policies,
-        ..Setting::default()
-    })
-    .await;
+    let mut world = World::with_orders().await;
     let model = &world.model;
-    model.create("order-status", json!("It is {{status}}"));
-    model.create("order-status", json!("Your order is {{status}}"));
-    model.point("order-status", "production", Some(1));
-    model.point("order-status", "canary", Some(2));
     let tag = "@@@langfusePrompt:name=order-status|label=canary@@@";
     model.create("page", json!(format!("{tag} Anything else?")));
     model.point("page", "production", Some(1));

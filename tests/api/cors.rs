@@ -4,7 +4,6 @@ use crate::world::{Answer, Setting, World};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
-use tower::ServiceExt as _;
 
 const OURS: &str = "https://app.example.org";
 
@@ -34,12 +33,7 @@ async fn preflight(world: &World, path: &str, origin: &str) -> axum::http::Respo
         .header("origin", origin)
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "authorization,content-type");
-    world
-        .front
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap()
+    world.respond(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]

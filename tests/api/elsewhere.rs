@@ -1,6 +1,6 @@
 //! Prompts of somebody's Langfuse, for applications.
 
-use crate::world::{Answer, GREETING, Setting, World};
+use crate::world::{Answer, GREETING, World};
 use serde_json::{Value, json};
 use serin::api::keep_warm;
 
@@ -21,12 +21,7 @@ const PATH: &str = "/v1/prompts/support%2Forder%20status";
 
 /// A server whose policy's prompt is in a Langfuse, with a rollout of version 2.
 async fn world() -> World {
-    let policies = &[GREETING, OURS];
-    let mut world = World::with(Setting {
-        policies,
-        ..Setting::default()
-    })
-    .await;
+    let mut world = World::of(&[GREETING, OURS]).await;
     let model = &world.model;
     model.create("tone", json!("Be kind."));
     model.point("tone", "production", Some(1));

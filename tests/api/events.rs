@@ -6,7 +6,6 @@ use axum::http::Request;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use serin::config::Limits;
-use tower::ServiceExt as _;
 
 /// A client that follows the events.
 struct Follower {
@@ -17,7 +16,7 @@ struct Follower {
 impl Follower {
     async fn of(world: &World) -> Self {
         let request = Request::get("/v1/events").body(Body::empty()).unwrap();
-        let response = world.front.clone().oneshot(request).await.unwrap();
+        let response = world.respond(request).await;
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self {
             body: response.into_body().into_data_stream(),

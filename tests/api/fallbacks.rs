@@ -1,38 +1,15 @@
 //! Prompts that applications did not get as they asked for them: the history of the policy tells.
 
-use crate::world::{GREETING, Setting, World};
+use crate::world::World;
 use serde_json::{Value, json};
 use serin::ids::{Actor, Justification, Label, PromptName};
 use serin::prompt::{LabelRequest, PromptStore as _};
-use tower::ServiceExt as _;
 
-const OURS: &str = "
-apiVersion: serin/v1
-kind: RolloutPolicy
-metadata: {name: order-status}
-spec:
-  prompt: order-status
-  registry: ours
-  labels: {control: production, treatment: canary}
-  assignment: {force: {treatment: [qa-7], control: [probe]}}
-  steps: [{exposure: 50%, bake: 1h}, {exposure: 100%, bake: 1h}]
-  metrics: [{name: errors, kind: rate, better: lower, margin: 1pp}]
-";
 const PATH: &str = "/v1/prompts/order-status";
 
-/// A server whose policy's prompt is in a Langfuse, with a rollout of version 2 as r1.
+/// A server with a rollout of a prompt in a Langfuse, r1.
 async fn world() -> World {
-    let policies = &[GREETING, OURS];
-    let mut world = World::with(Setting {
-        policies,
-        ..Setting::default()
-    })
-    .await;
-    let model = &world.model;
-    model.create("order-status", json!("It is {{status}}"));
-    model.create("order-status", json!("Your order is {{status}}"));
-    model.point("order-status", "production", Some(1));
-    model.point("order-status", "canary", Some(2));
+    let mut world = World::with_orders().await;
     world.tick(7).await;
     world.get("/v1/rollouts/r1").await.ok(200);
     world
@@ -57,14 +34,7 @@ async fn told(world: &World) -> Vec<(Value, String)> {
 async fn fetched_by_sdk(world: &World) -> u16 {
     let path = "/api/public/v2/prompts/team%2Fgreeting?label=canary";
     let request = World::request("GET", path, &[], "");
-    world
-        .front
-        .clone()
-        .oneshot(request)
-        .await
-        .unwrap()
-        .status()
-        .as_u16()
+    world.respond(request).await.status().as_u16()
 }
 
 fn kinds(told: &[(Value, String)]) -> Vec<String> {

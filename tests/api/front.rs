@@ -5,7 +5,6 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use http_body_util::BodyExt as _;
 use serde_json::json;
-use tower::ServiceExt as _;
 
 /// The plain form, and one that is the router's: the name has an escape.
 const WAYS: [&str; 2] = ["/v1/assignments/greeting", "/v1/assignments/greetin%67"];
@@ -16,7 +15,7 @@ async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> Response<Bo
         request.header(*name, *value)
     });
     let request = request.body(Body::empty()).unwrap();
-    world.front.clone().oneshot(request).await.unwrap()
+    world.respond(request).await
 }
 
 /// Status, headers and body; the length is told by whoever sends the answer, where the router has not.
@@ -135,7 +134,7 @@ async fn evaluations_are_the_same_both_ways() {
         for key in [key.to_owned(), escaped] {
             let path = format!("/ofrep/v1/evaluate/flags/{key}");
             let request = World::request("POST", &path, headers, body);
-            answers.push(whole(world.front.clone().oneshot(request).await.unwrap()).await);
+            answers.push(whole(world.respond(request).await).await);
         }
         assert_eq!(answers[0], answers[1], "{key} {body}");
         assert!(answers[0].starts_with(&status.to_string()), "{}", answers[0]);
@@ -150,22 +149,12 @@ async fn evaluations_are_the_same_both_ways() {
 async fn other_methods_are_the_routers() {
     let world = World::new().await.with_rollout().await;
     let request = Request::head("/v1/assignments/greeting?user=anna");
-    let response = world
-        .front
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
+    let response = world.respond(request.body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), 200);
     assert!(response.headers().contains_key("x-serin-label"));
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     assert!(bytes.is_empty());
     let request = Request::delete("/v1/assignments/greeting?user=anna");
-    let response = world
-        .front
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
+    let response = world.respond(request.body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), 405);
 }

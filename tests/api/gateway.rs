@@ -3,7 +3,6 @@
 use crate::world::{Answer, World};
 use axum::body::Body;
 use axum::http::{Request, Response};
-use tower::ServiceExt as _;
 
 const ASKED: &str = "/v1/assignments/greeting?user-from=cookie:uid,header:x-user-id";
 
@@ -104,12 +103,7 @@ async fn whoever_signs_in_keeps_the_arm_of_their_anonymous_key() {
         let request = headers.iter().fold(Request::get(path), |request, (name, value)| {
             request.header(*name, *value)
         });
-        let answer = world
-            .front
-            .clone()
-            .oneshot(request.body(Body::empty()).unwrap())
-            .await
-            .unwrap();
+        let answer = world.respond(request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.headers()["x-serin-arm"], "treatment");
         assert_eq!(
             answer.headers()["x-serin-receipt"],
@@ -124,12 +118,7 @@ async fn authorise(world: &World, method: &str, path: &str, user: &str) -> Respo
         .method(method)
         .uri(path)
         .header("x-user-id", user);
-    world
-        .front
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap()
+    world.respond(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]

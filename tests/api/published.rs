@@ -1,12 +1,11 @@
 //! Policies for SDKs that evaluate by themselves: the shapes, the tags, the streams, the refusals. That the
 //! SDKs get the same assignments is held by `tests/real/flags.py`.
 
-use crate::world::{Answer, Setting, World};
+use crate::world::World;
 use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
 macro_rules! policy {
     ($hash:literal) => {
@@ -23,33 +22,12 @@ macro_rules! policy {
 }
 
 async fn world(policies: &'static [&'static str]) -> World {
-    let setting = Setting {
-        policies,
-        ..Setting::default()
-    };
-    World::with(setting).await.with_rollout().await
-}
-
-/// Asks past the check against the document: these protocols are described by others.
-pub(crate) async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let request = World::request("GET", path, headers, "");
-    answer(world, request).await
-}
-
-async fn answer(world: &World, request: Request<Body>) -> Answer {
-    let response = world.front.clone().oneshot(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let bytes = axum::body::to_bytes(body, 100_000).await.unwrap();
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        text: String::from_utf8(bytes.to_vec()).unwrap(),
-    }
+    World::of(policies).await.with_rollout().await
 }
 
 async fn follow(world: &World, path: &str) -> BodyDataStream {
     let request = Request::get(path).body(Body::empty()).unwrap();
-    let response = world.front.clone().oneshot(request).await.unwrap();
+    let response = world.respond(request).await;
     assert_eq!(response.status(), 200);
     response.into_body().into_data_stream()
 }
@@ -77,13 +55,13 @@ async fn roll_back(world: &mut World) {
 
 /// Asked again with its tag, a payload is not sent again, until it changes.
 async fn comes_once(world: &mut World, path: &str) {
-    let first = ask(world, path, &[]).await;
+    let first = world.ask(path, &[]).await;
     let tag = first.headers["etag"].to_str().unwrap().to_owned();
     assert!(!first.text.contains("qa-7"), "{}", first.text);
     first.ok(200);
-    ask(world, path, &[("if-none-match", &tag)]).await.ok(304);
+    world.ask(path, &[("if-none-match", &tag)]).await.ok(304);
     roll_back(world).await;
-    let after = ask(world, path, &[("if-none-match", &tag)]).await;
+    let after = world.ask(path, &[("if-none-match", &tag)]).await;
     assert!(!after.text.contains("canary"), "{}", after.text);
     after.ok(200);
 }
@@ -91,7 +69,7 @@ async fn comes_once(world: &mut World, path: &str) {
 #[tokio::test]
 async fn growthbook_has_ranges_and_never_coverage() {
     let mut world = world(&[policy!("growthbook-v2")]).await;
-    let answer = ask(&world, "/api/features/any-key", &[]).await;
+    let answer = world.ask("/api/features/any-key", &[]).await;
     assert_eq!(answer.headers["x-sse-support"], "enabled");
     let payload = answer.ok(200);
     let labels = ["canary", "production"];
@@ -119,7 +97,7 @@ async fn growthbook_has_ranges_and_never_coverage() {
 #[tokio::test]
 async fn unleash_has_variants_of_a_thousand() {
     let mut world = world(&[policy!("unleash")]).await;
-    let features = ask(&world, "/api/client/features", &[]).await.ok(200);
+    let features = world.ask("/api/client/features", &[]).await.ok(200);
     let strategy = &features["features"][0]["strategies"][0];
     let parameters = json!({"rollout": "100", "stickiness": "userId", "groupId": "checkout/2026"});
     assert_eq!(strategy["parameters"], parameters);
@@ -136,7 +114,7 @@ async fn unleash_has_variants_of_a_thousand() {
     for told in ["register", "metrics"] {
         let path = format!("/api/client/{told}");
         let request = World::request("POST", &path, &[("content-type", "application/json")], "{}");
-        answer(&world, request).await.ok(202);
+        world.answer(request).await.ok(202);
     }
     comes_once(&mut world, "/api/client/features").await;
     let (name, data) = event(&mut stream).await;
@@ -157,7 +135,7 @@ async fn flagd_has_a_file_for_each_generation() {
         (&[policy!("flagd-v3")], "/flagd/v3/flags.json"),
     ] {
         let mut world = world(policies).await;
-        let file = ask(&world, path, &[]).await.ok(200);
+        let file = world.ask(path, &[]).await.ok(200);
         let flag = &file["flags"]["greeting"];
         assert_eq!(flag["targeting"], rule);
         assert_eq!(
@@ -176,7 +154,7 @@ async fn a_policy_of_another_scheme_is_told_as_such() {
         "/flagd/v2/flags.json",
         "/flagd/v3/flags.json",
     ] {
-        let detail = ask(&world, path, &[]).await.problem(409, "scheme_elsewhere");
+        let detail = world.ask(path, &[]).await.problem(409, "scheme_elsewhere");
         assert!(detail.contains("there are `greeting` (`unleash`)"), "{detail}");
     }
 }
@@ -196,8 +174,7 @@ async fn each_protocol_has_its_own_place_for_the_token() {
         .ok(201);
     let token = made["token"].as_str().unwrap();
     let bearer = format!("Bearer {token}");
-    let status =
-        async |path: &str, headers: &[(&str, &str)]| ask(&world, path, headers).await.status.as_u16();
+    let status = async |path: &str, headers: &[(&str, &str)]| world.ask(path, headers).await.status.as_u16();
     for value in [token, &bearer] {
         assert_eq!(
             status("/api/client/features", &[("authorization", value)]).await,

@@ -1,7 +1,6 @@
 //! Policies that are for some users only.
 
-use crate::published::ask;
-use crate::world::{Setting, World};
+use crate::world::World;
 use serde_json::{Value, json};
 
 macro_rules! policy {
@@ -28,11 +27,7 @@ const MATCHING: &str =
     "attribute.region=eu&attribute.appVersion=2.10.1&attribute.beta=true&attribute.seats=12";
 
 async fn world(policies: &'static [&'static str]) -> World {
-    let setting = Setting {
-        policies,
-        ..Setting::default()
-    };
-    World::with(setting).await.with_rollout().await
+    World::of(policies).await.with_rollout().await
 }
 
 async fn assigned(world: &World, query: &str) -> Value {
@@ -226,7 +221,8 @@ async fn a_policy_with_targeting_is_not_published() {
     const FOR_SDKS: &str =
         policy!("    hash: unleash\n    salt: checkout\n    targeting: [{attribute: region, in: [eu]}]\n");
     let world = world(&[FOR_SDKS]).await;
-    let detail = ask(&world, "/api/client/features", &[])
+    let detail = world
+        .ask("/api/client/features", &[])
         .await
         .problem(409, "not_published");
     assert!(

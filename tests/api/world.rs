@@ -2,7 +2,7 @@
 
 use crate::contract::Contract;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -57,6 +57,20 @@ spec:
   registry: embedded
   labels: {control: production, treatment: canary}
   steps: [{exposure: 100%, bake: 1h}]
+  metrics: [{name: errors, kind: rate, better: lower, margin: 1pp}]
+";
+
+/// A policy whose prompt is in the Langfuse `ours`.
+pub(crate) const ORDER_STATUS: &str = "
+apiVersion: serin/v1
+kind: RolloutPolicy
+metadata: {name: order-status}
+spec:
+  prompt: order-status
+  registry: ours
+  labels: {control: production, treatment: canary}
+  assignment: {force: {treatment: [qa-7], control: [probe]}}
+  steps: [{exposure: 50%, bake: 1h}, {exposure: 100%, bake: 1h}]
   metrics: [{name: errors, kind: rate, better: lower, margin: 1pp}]
 ";
 
@@ -156,6 +170,27 @@ impl World {
     /// A server as usual.
     pub(crate) async fn new() -> Self {
         Self::with(Setting::default()).await
+    }
+
+    /// A server as usual, of these policies.
+    pub(crate) async fn of(policies: &'static [&'static str]) -> Self {
+        Self::with(Setting {
+            policies,
+            ..Setting::default()
+        })
+        .await
+    }
+
+    /// A server with [`ORDER_STATUS`], whose prompt has version 1 for users and version 2 for the
+    /// treatment: the rollout r1 begins with the next ticks.
+    pub(crate) async fn with_orders() -> Self {
+        let world = Self::of(&[GREETING, ORDER_STATUS]).await;
+        let model = &world.model;
+        model.create("order-status", json!("It is {{status}}"));
+        model.create("order-status", json!("Your order is {{status}}"));
+        model.point("order-status", "production", Some(1));
+        model.point("order-status", "canary", Some(2));
+        world
     }
 
     /// A server in this setting.
@@ -272,19 +307,34 @@ impl World {
         drop(running.await.unwrap());
     }
 
-    /// Sends a request, and holds the answer against the contract.
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = self.front.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+    /// Sends a request past the check against the contract: its answer goes on without an end, or is
+    /// described by others.
+    pub(crate) async fn respond(&self, request: Request<Body>) -> Response<Body> {
+        self.front.clone().oneshot(request).await.unwrap()
+    }
+
+    /// The same, read to its end.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.respond(request).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        let answer = Answer {
+        Answer {
             status: parts.status,
             headers: parts.headers,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
-        };
+        }
+    }
+
+    /// Sends a request, and holds the answer against the contract.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = self.answer(request).await;
         self.contract.check(&method, &path, &answer);
         answer
+    }
+
+    /// Asks past the check against the contract.
+    pub(crate) async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.answer(Self::request("GET", path, headers, "")).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

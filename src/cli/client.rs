@@ -95,6 +95,21 @@ struct ProblemDetails {
     errors: Vec<LineError>,
 }
 
+/// What the server refuses, in its words.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Refused {
+    /// What is wrong, as a stable word.
+    code: Option<String>,
+    message: String,
+}
+
+/// Whether a server refused what was asked of it with this code.
+pub(crate) fn is_refused_as(error: &anyhow::Error, code: &str) -> bool {
+    let refused = error.downcast_ref::<Refused>();
+    refused.is_some_and(|refused| refused.code.as_deref() == Some(code))
+}
+
 /// One of several things that are wrong.
 #[derive(Debug, Deserialize)]
 struct LineError {
@@ -334,15 +349,18 @@ impl Client {
             .detail
             .or(problem.title)
             .unwrap_or_else(|| status.to_string());
-        let code = problem.code.map(|code| format!(" [{code}]")).unwrap_or_default();
-        let mut message = format!("{told}{code}");
+        let code = problem.code;
+        let mut message = match &code {
+            Some(code) => format!("{told} [{code}]"),
+            None => told,
+        };
         for LineError { line, detail } in &problem.errors {
             message.push_str(&format!("\n  {line}: {detail}"));
         }
         if status == StatusCode::UNAUTHORIZED {
             return Hinted::new(message, "give a token with `--token` or SERIN_TOKEN").into();
         }
-        anyhow::Error::msg(message)
+        Refused { code, message }.into()
     }
 }
 

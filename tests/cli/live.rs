@@ -78,6 +78,32 @@ fn a_rollout_from_start_to_rollback() {
     insta::assert_snapshot!(transcript);
 }
 
+/// A Langfuse that is never asked: nothing listens on that port.
+const SETTINGS: &str = "
+registries:
+  ours: {kind: langfuse, baseUrl: 'http://127.0.0.1:9', publicKey: {file: key}, secretKey: {file: key}}
+";
+
+#[test]
+fn a_prompt_that_only_another_registry_has_is_no_error() {
+    let folders = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folders.path().join(name), text).unwrap();
+    std::fs::create_dir(folders.path().join("policies")).unwrap();
+    write("serin.yaml", SETTINGS);
+    write("key", "k");
+    write("policies/embedded.yaml", GREETING);
+    let theirs = GREETING.replace("name: greeting", "name: theirs");
+    write(
+        "policies/ours.yaml",
+        &theirs.replace("registry: embedded", "registry: ours"),
+    );
+    let live = Live::in_folders(folders);
+    let told = live.run("why team/greeting").good();
+    assert_eq!(told, "team/greeting\n  no version has ever held a label\n");
+    let unknown = live.run("why team/farewell");
+    assert!(unknown.stderr.contains("[unknown_prompt]"), "{}", unknown.page());
+}
+
 #[test]
 fn lint_asks_a_server_what_takes_in_a_label() {
     let live = world();

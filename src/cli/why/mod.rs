@@ -4,7 +4,7 @@ mod journal;
 mod page;
 mod tenure;
 
-use super::client::{Client, Connection, view};
+use super::client::{Client, Connection, is_refused_as, view};
 use super::help::examples;
 use super::screen;
 use super::wire::{Evidence, LabelChange, MetricEvidence, PolicyPrompt, Rollout};
@@ -47,7 +47,8 @@ pub(crate) async fn run(args: &Why) -> anyhow::Result<()> {
     for registry in registries(&policies) {
         let of_registry = policies.iter().filter(|policy| policy.registry == registry);
         let of_registry: Vec<&PolicyPrompt> = of_registry.collect();
-        let changes = changes(&client, name, registry, &of_registry).await?;
+        let is_elsewhere = of_registry.len() < policies.len();
+        let changes = changes(&client, name, (registry, is_elsewhere), &of_registry).await?;
         let mut stays = tenure::tenures(registry, &changes);
         stays.retain(|tenure| wanted.is_none_or(|wanted| tenure.version == wanted));
         let comparisons = comparisons(&client, &of_registry, &stays).await?;
@@ -83,10 +84,12 @@ fn registries(policies: &[PolicyPrompt]) -> BTreeSet<&str> {
 }
 
 /// The journal of the embedded registry; of another one, what the rollouts of all its policies saw.
+///
+/// A prompt that is steered elsewhere, too, may be missing from the embedded one.
 async fn changes(
     client: &Client,
     prompt: &str,
-    registry: &str,
+    (registry, is_elsewhere): (&str, bool),
     policies: &[&PolicyPrompt],
 ) -> anyhow::Result<Vec<LabelChange>> {
     if registry != RegistryName::EMBEDDED {
@@ -98,8 +101,12 @@ async fn changes(
         return Ok(changes);
     }
     let path = ["v1", "prompts", prompt, "history"];
-    let history = client.pages(&path, "changes", "before", usize::MAX).await?;
-    history.iter().map(view).collect()
+    match client.pages(&path, "changes", "before", usize::MAX).await {
+        Ok(history) => history.iter().map(view).collect(),
+        // A policy may wait for a prompt that another registry has.
+        Err(error) if is_elsewhere && is_refused_as(&error, "unknown_prompt") => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What the rollouts of the prompt's policies found out about the versions that held a label.
